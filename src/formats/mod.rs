@@ -1,0 +1,88 @@
+//! Text in, typed value out: one module per file format.
+//!
+//! A parser is a pure, total function over text. It opens nothing, judges nothing, cannot fail and cannot
+//! panic: it returns everything it understood, read exactly as the upstream program reads it, and an
+//! [`Issue`] with a line number for everything else. Each module names the upstream source it follows.
+//!
+//! Secrets never leave a parser: it keeps facts about them (present, hash scheme, kind of factor), never the
+//! text, and an issue about a file that may hold secrets never quotes the line.
+
+/// What a parser made of a text.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Parsed<T> {
+    /// Everything that was understood, as upstream would use it.
+    pub value: T,
+    /// Every place that was not understood or that upstream drops, in line order.
+    pub issues: Vec<Issue>,
+}
+
+/// A place in a text that was not understood, or that upstream ignores or refuses.
+///
+/// An issue is a doubt: a pass that rests on its file becomes unknown.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Issue {
+    /// Line in the file, counted from 1.
+    pub line: u32,
+    /// What is wrong and what upstream does with it: one sentence without a full stop, starting in lower case.
+    pub what: String,
+}
+
+impl Issue {
+    /// An issue at `line` (counted from 1).
+    pub fn new(line: u32, what: impl Into<String>) -> Self {
+        Self { line, what: what.into() }
+    }
+}
+
+/// A value with the line it stands on.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Located<T> {
+    /// The value.
+    pub value: T,
+    /// Line in the file, counted from 1.
+    pub line: u32,
+}
+
+impl<T> Located<T> {
+    /// `value`, standing on `line` (counted from 1).
+    pub fn new(value: T, line: u32) -> Self {
+        Self { value, line }
+    }
+}
+
+/// The lines of `text` (split at LF only, the LF removed, a CR kept), each with its number counted from 1.
+pub fn numbered(text: &str) -> impl Iterator<Item = (u32, &str)> {
+    let body = text.strip_suffix('\n').unwrap_or(text);
+    let lines = if text.is_empty() { None } else { Some(body.split('\n')) };
+    lines.into_iter().flatten().zip(1_u32..).map(|(line, number)| (number, line))
+}
+
+/// `text` shortened to at most `limit` characters, for quoting a piece of a file in a message.
+pub fn shown(text: &str) -> String {
+    const LIMIT: usize = 60;
+    let mut short: String = text.chars().take(LIMIT).collect();
+    if short.len() < text.len() {
+        short.push('…');
+    }
+    format!("`{short}`")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_are_numbered_from_one_and_the_last_newline_ends_the_last_line() {
+        let lines: Vec<_> = numbered("a\n\nb\r\n").collect();
+        assert_eq!(lines, [(1, "a"), (2, ""), (3, "b\r")]);
+        assert_eq!(numbered("").count(), 0);
+        assert_eq!(numbered("\n").count(), 1);
+        assert_eq!(numbered("a").count(), 1);
+    }
+
+    #[test]
+    fn a_quoted_piece_is_bounded() {
+        assert_eq!(shown("abc"), "`abc`");
+        assert_eq!(shown(&"ä".repeat(100)).chars().count(), 63);
+    }
+}

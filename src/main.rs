@@ -1,0 +1,2 @@
+//! The `pve-audit` command.
+fn main() {}
