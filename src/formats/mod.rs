@@ -7,6 +7,15 @@
 //! Secrets never leave a parser: it keeps facts about them (present, hash scheme, kind of factor), never the
 //! text, and an issue about a file that may hold secrets never quotes the line.
 
+pub mod crypttab;
+pub mod dm_uuid;
+pub mod escapes;
+pub mod fstab;
+pub mod lvm_backup;
+pub mod mount_options;
+pub mod mountinfo;
+pub mod proc_swaps;
+
 /// What a parser made of a text.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Parsed<T> {
