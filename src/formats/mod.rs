@@ -11,10 +11,14 @@ pub mod crypttab;
 pub mod dm_uuid;
 pub mod escapes;
 pub mod fstab;
+pub mod kernel_cmdline;
 pub mod lvm_backup;
+pub mod modprobe_conf;
 pub mod mount_options;
 pub mod mountinfo;
+pub mod proc_modules;
 pub mod proc_swaps;
+pub mod proc_version;
 
 /// What a parser made of a text.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
