@@ -19,6 +19,8 @@ pub mod mountinfo;
 pub mod proc_modules;
 pub mod proc_swaps;
 pub mod proc_version;
+pub mod sysctl_conf;
+pub mod systemd_conf;
 
 /// What a parser made of a text.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
