@@ -9,6 +9,7 @@
 
 pub mod corosync_conf;
 pub mod crypttab;
+pub mod datacenter_cfg;
 pub mod dm_uuid;
 pub mod escapes;
 pub mod fstab;
