@@ -23,6 +23,7 @@ pub mod pem_subject;
 pub mod proc_modules;
 pub mod proc_swaps;
 pub mod proc_version;
+pub mod proxy_default;
 pub mod sysctl_conf;
 pub mod systemd_conf;
 pub mod vmlist;
