@@ -8,6 +8,26 @@
 //! text, and an issue about a file that may hold secrets never quotes the line.
 
 pub mod release;
+pub mod corosync_conf;
+pub mod crypttab;
+pub mod datacenter_cfg;
+pub mod dm_uuid;
+pub mod escapes;
+pub mod fstab;
+pub mod kernel_cmdline;
+pub mod lvm_backup;
+pub mod members;
+pub mod modprobe_conf;
+pub mod mount_options;
+pub mod mountinfo;
+pub mod pem_subject;
+pub mod proc_modules;
+pub mod proc_swaps;
+pub mod proc_version;
+pub mod proxy_default;
+pub mod sysctl_conf;
+pub mod systemd_conf;
+pub mod vmlist;
 
 /// What a parser made of a text.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
