@@ -7,6 +7,16 @@
 //! Secrets never leave a parser: it keeps facts about them (present, hash scheme, kind of factor), never the
 //! text, and an issue about a file that may hold secrets never quotes the line.
 
+pub mod apt_conf;
+pub mod apt_preferences;
+pub mod apt_sources;
+pub mod apt_text;
+pub mod debian_version;
+pub mod dpkg_status;
+pub mod os_release;
+pub mod release_file;
+pub mod tag_file;
+
 /// What a parser made of a text.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Parsed<T> {
