@@ -28,6 +28,15 @@ pub mod proxy_default;
 pub mod sysctl_conf;
 pub mod systemd_conf;
 pub mod vmlist;
+pub mod apt_conf;
+pub mod apt_preferences;
+pub mod apt_sources;
+pub mod apt_text;
+pub mod debian_version;
+pub mod dpkg_status;
+pub mod os_release;
+pub mod release_file;
+pub mod tag_file;
 
 /// What a parser made of a text.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
