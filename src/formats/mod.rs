@@ -7,6 +7,10 @@
 //! Secrets never leave a parser: it keeps facts about them (present, hash scheme, kind of factor), never the
 //! text, and an issue about a file that may hold secrets never quotes the line.
 
+mod percent;
+pub mod release;
+pub mod user_cfg;
+
 /// What a parser made of a text.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Parsed<T> {
