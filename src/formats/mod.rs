@@ -7,8 +7,13 @@
 //! Secrets never leave a parser: it keeps facts about them (present, hash scheme, kind of factor), never the
 //! text, and an issue about a file that may hold secrets never quotes the line.
 
+pub mod crypt_hash;
+pub mod group;
+mod nss_files;
+pub mod passwd;
 mod percent;
 pub mod release;
+pub mod shadow;
 pub mod user_cfg;
 
 /// What a parser made of a text.
