@@ -14,6 +14,8 @@ pub mod passwd;
 mod percent;
 pub mod release;
 pub mod shadow;
+pub mod shadow_cfg;
+pub mod token_cfg;
 pub mod user_cfg;
 
 /// What a parser made of a text.
