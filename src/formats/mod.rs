@@ -15,6 +15,7 @@ mod percent;
 pub mod release;
 pub mod shadow;
 pub mod shadow_cfg;
+pub mod tfa_cfg;
 pub mod token_cfg;
 pub mod user_cfg;
 
