@@ -19,7 +19,8 @@ const BROKEN: &str = "compile_error!(\"the catalogue is broken\"); pub static CA
 fn main() {
     println!("cargo::rerun-if-changed=checks");
     println!("cargo::rerun-if-changed=src/catalogue/schema.rs");
-    let mut table = String::from("/// Every built-in check, sorted by id.\npub static CATALOGUE: &[Check] = &[\n");
+    let mut table =
+        String::from("/// Every built-in check, sorted by id.\npub static CATALOGUE: &[Check] = &[\n");
     let mut broken = false;
     for path in check_files() {
         match entry(&path) {
@@ -56,14 +57,17 @@ fn entry(path: &Path) -> Result<String, String> {
         return Err("a check stands at checks/<folder>/<slug>.toml".to_owned());
     };
     let slug = file.trim_end_matches(".toml");
-    let slug_is_fine = |part: &str| part.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-');
+    let slug_is_fine =
+        |part: &str| part.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-');
     if !slug_is_fine(slug) || !slug_is_fine(folder) {
         return Err("folder and slug are lower-case words joined by hyphens".to_owned());
     }
     prose_is_there(&check)?;
     let evaluate = match &check.assert {
         Some(assertion) => format!("Evaluate::Assert(&{})", assertion_literal(assertion)?),
-        None => format!("Evaluate::Code(crate::checks::{}::{})", folder.replace('-', "_"), slug.replace('-', "_")),
+        None => {
+            format!("Evaluate::Code(crate::checks::{}::{})", folder.replace('-', "_"), slug.replace('-', "_"))
+        }
     };
     Ok(format!(
         "Check {{ id: {:?}, title: {:?}, severity: Severity::{:?}, area: Area::{:?}, scope: Scope::{:?}, \
@@ -127,7 +131,9 @@ fn parameter_literal(name: &str, parameter: &ParameterFile) -> Result<String, St
         ValueFile::Text(text) => format!("Value::Text({text:?})"),
         ValueFile::List(list) => format!("Value::List(&{list:?})"),
     };
-    Ok(format!("Parameter {{ name: {name:?}, default: {value}, about: {about:?}, min: {min:?}, max: {max:?} }},"))
+    Ok(format!(
+        "Parameter {{ name: {name:?}, default: {value}, about: {about:?}, min: {min:?}, max: {max:?} }},"
+    ))
 }
 
 /// `>=8`, `<=8`, `<9`, `>7`, `=8` as the first and the last release.
@@ -177,9 +183,14 @@ fn assertion_literal(assertion: &AssertFile) -> Result<String, String> {
             format!("Assertion::Package {{ any_of: &{:?}, installed: {} }}", a.any_of, a.installed)
         }
         AssertFile::Unit(a) => {
-            format!("Assertion::Unit {{ name: {:?}, package: {:?}, enabled: {} }}", a.name, a.package, a.enabled)
+            format!(
+                "Assertion::Unit {{ name: {:?}, package: {:?}, enabled: {} }}",
+                a.name, a.package, a.enabled
+            )
         }
-        AssertFile::Mount(a) => format!("Assertion::Mount {{ path: {:?}, options: &{:?} }}", a.path, a.options),
+        AssertFile::Mount(a) => {
+            format!("Assertion::Mount {{ path: {:?}, options: &{:?} }}", a.path, a.options)
+        }
         AssertFile::KernelArgument(a) => {
             format!("Assertion::KernelArgument {{ name: {:?}, bad_values: &{:?} }}", a.name, a.bad_values)
         }
@@ -204,7 +215,8 @@ fn expect_literal(expect: &ExpectFile) -> Result<String, String> {
     if one_of.is_none() && none_of.is_none() && at_least.is_none() && at_most.is_none() {
         return Err("`expect` says nothing: a check that cannot fail".to_owned());
     }
-    let list = |words: &Option<Vec<String>>| words.as_ref().map_or("None".to_owned(), |w| format!("Some(&{w:?})"));
+    let list =
+        |words: &Option<Vec<String>>| words.as_ref().map_or("None".to_owned(), |w| format!("Some(&{w:?})"));
     Ok(format!(
         "Expect {{ one_of: {}, none_of: {}, at_least: {at_least:?}, at_most: {at_most:?} }}",
         list(one_of),

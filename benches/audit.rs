@@ -22,7 +22,10 @@ fn main() {
     if std::env::args().any(|argument| argument == "--test") {
         return;
     }
-    println!("{:>8} {:>12} {:>12} {:>14} {:>12}", "guests", "cpu median", "wall median", "cpu per guest", "peak memory");
+    println!(
+        "{:>8} {:>12} {:>12} {:>14} {:>12}",
+        "guests", "cpu median", "wall median", "cpu per guest", "peak memory"
+    );
     // Ascending, because the kernel reports the largest child so far.
     for guests in [10, 100, 1_000, 10_000] {
         let dir = tempfile::tempdir().unwrap();
@@ -72,13 +75,15 @@ fn generate(root: &Path, guests: usize) {
     let mut list = Vec::new();
     for n in 0..guests {
         let id = 100 + n;
-        let (folder, kind, text) = if n % 3 == 0 { ("lxc", "lxc", container(id)) } else { ("qemu-server", "qemu", machine(id)) };
+        let (folder, kind, text) =
+            if n % 3 == 0 { ("lxc", "lxc", container(id)) } else { ("qemu-server", "qemu", machine(id)) };
         fs::write(nodes.join(folder).join(format!("{id}.conf")), text).unwrap();
         list.push(format!("\"{id}\": {{ \"node\": \"pve1\", \"type\": \"{kind}\", \"version\": {n} }}"));
         if n % 10 == 0 {
             users += &format!("user:user{n}@pve:1:0:::user{n}@example.com::\n");
             acl += &format!("acl:1:/vms/{id}:user{n}@pve:PVEVMUser:\n");
-            let firewall = "[OPTIONS]\n\nenable: 1\n\n[RULES]\n\nIN ACCEPT -source 192.0.2.0/24 -p tcp -dport 443\n\n";
+            let firewall =
+                "[OPTIONS]\n\nenable: 1\n\n[RULES]\n\nIN ACCEPT -source 192.0.2.0/24 -p tcp -dport 443\n\n";
             fs::write(root.join(format!("etc/pve/firewall/{id}.fw")), firewall).unwrap();
         }
     }

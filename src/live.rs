@@ -1,7 +1,10 @@
 //! The only door to what is running and is no file: kernel release, uptime, memory.
 //!
 //! Under `--root` there is no [`Live`], so no fact of this machine can be mistaken for one of the audited host.
-#![expect(clippy::disallowed_methods, reason = "this is the door: the one module that asks the running system")]
+#![expect(
+    clippy::disallowed_methods,
+    reason = "this is the door: the one module that asks the running system"
+)]
 
 use nix::sys::utsname::uname;
 use nix::unistd::geteuid;

@@ -311,7 +311,10 @@ mod tests {
         let eve = Subject::new(SubjectKind::User, "eve@pve");
         let print = Fingerprint::of("access/x", Scope::Cluster, "uid", &eve);
         assert_eq!(print.to_string().len(), 36);
-        assert_eq!(print, Fingerprint::of("access/x", Scope::Cluster, "uid", &eve.clone().named("Eve").on("n1")));
+        assert_eq!(
+            print,
+            Fingerprint::of("access/x", Scope::Cluster, "uid", &eve.clone().named("Eve").on("n1"))
+        );
         for other in [
             Fingerprint::of("access/y", Scope::Cluster, "uid", &eve),
             Fingerprint::of("access/x", Scope::Node, "uid", &eve),

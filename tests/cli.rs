@@ -80,8 +80,10 @@ fn a_root_that_is_not_there_gives_exit_code_4() {
 
 #[test]
 fn global_options_are_accepted_before_and_after_a_subcommand() {
-    let before = run(&["--root", &fresh(), "--format", "json", "--now", NOW, "--assume-pve", "9", "show", "host"]);
-    let after = run(&["show", "host", "--root", &fresh(), "--format", "json", "--now", NOW, "--assume-pve", "9"]);
+    let before =
+        run(&["--root", &fresh(), "--format", "json", "--now", NOW, "--assume-pve", "9", "show", "host"]);
+    let after =
+        run(&["show", "host", "--root", &fresh(), "--format", "json", "--now", NOW, "--assume-pve", "9"]);
     assert_eq!(code(&before), 0, "{}", text(&before.stderr));
     assert_eq!(before.stdout, after.stdout);
 }

@@ -143,7 +143,8 @@ fn every_access_is_in_the_ledger_with_its_outcome() {
     let _ = place.files.text("/etc/none");
     let _ = place.files.list("/etc");
     let inputs = place.files.inputs();
-    let outcome = |path: &str| inputs.iter().find(|input| input.path == path).map(|input| input.outcome.clone());
+    let outcome =
+        |path: &str| inputs.iter().find(|input| input.path == path).map(|input| input.outcome.clone());
     assert_eq!(outcome("/etc/real"), Some(InputOutcome::Read { bytes: 3 }));
     assert_eq!(outcome("/etc/none"), Some(InputOutcome::Trouble(TroubleKind::Missing)));
     assert_eq!(outcome("/etc"), Some(InputOutcome::Listed { entries: 2 }));

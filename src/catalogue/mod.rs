@@ -89,15 +89,48 @@ pub enum Evaluate {
 #[expect(missing_docs, reason = "the fields are documented where they are written: in `schema`")]
 #[derive(Debug)]
 pub enum Assertion {
-    Sysctl { key: &'static str, expect: Expect },
-    File { path: &'static str, mode_at_most: Option<u32>, uid: Option<u32>, gid: &'static [u32], missing: Missing },
-    Sshd { keyword: &'static str, expect: Expect },
-    Package { any_of: &'static [&'static str], installed: bool },
-    Unit { name: &'static str, package: &'static str, enabled: bool },
-    Mount { path: &'static str, options: &'static [&'static str] },
-    KernelArgument { name: &'static str, bad_values: &'static [&'static str] },
-    Module { names: &'static [&'static str] },
-    Option { path: &'static str, key: &'static str, separator: char, default: &'static str, expect: Expect },
+    Sysctl {
+        key: &'static str,
+        expect: Expect,
+    },
+    File {
+        path: &'static str,
+        mode_at_most: Option<u32>,
+        uid: Option<u32>,
+        gid: &'static [u32],
+        missing: Missing,
+    },
+    Sshd {
+        keyword: &'static str,
+        expect: Expect,
+    },
+    Package {
+        any_of: &'static [&'static str],
+        installed: bool,
+    },
+    Unit {
+        name: &'static str,
+        package: &'static str,
+        enabled: bool,
+    },
+    Mount {
+        path: &'static str,
+        options: &'static [&'static str],
+    },
+    KernelArgument {
+        name: &'static str,
+        bad_values: &'static [&'static str],
+    },
+    Module {
+        names: &'static [&'static str],
+    },
+    Option {
+        path: &'static str,
+        key: &'static str,
+        separator: char,
+        default: &'static str,
+        expect: Expect,
+    },
 }
 
 /// What a value must be. Every given part must hold; a single `$name` in a list stands for a parameter.

@@ -71,7 +71,12 @@ pub struct Look<'h> {
 
 impl<'h> Look<'h> {
     /// A look of `check` on `host`, with the parameters the site has set for it.
-    pub fn new(host: &'h Host, now: Timestamp, check: &'static Check, settings: &'h [(String, Setting)]) -> Self {
+    pub fn new(
+        host: &'h Host,
+        now: Timestamp,
+        check: &'static Check,
+        settings: &'h [(String, Setting)],
+    ) -> Self {
         Self { host, now, check, settings, common: RefCell::default(), own_doubts: RefCell::default() }
     }
 

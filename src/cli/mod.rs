@@ -167,7 +167,8 @@ fn usage(error: &clap::Error, out: &mut dyn Write) -> u8 {
         let text = error.to_string();
         let mut lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
         let first = lines.next().unwrap_or_default().trim_start_matches("error: ").to_owned();
-        let tip = lines.find(|line| line.starts_with("tip:")).map(|tip| format!(" ({tip})")).unwrap_or_default();
+        let tip =
+            lines.find(|line| line.starts_with("tip:")).map(|tip| format!(" ({tip})")).unwrap_or_default();
         complain(&format!("{first}{tip}; see pve-audit --help"));
         return USAGE;
     }
@@ -230,7 +231,9 @@ fn audit(arguments: &Arguments, out: &mut dyn Write, terminal: bool) -> Result<u
     let host = open(&arguments.common)?;
     let now = arguments.common.now.unwrap_or_else(clock);
     if host.is_proxmox() == Some(false) {
-        complain("this is not a Proxmox VE node: what applies to any Debian is audited, the rest is not applicable");
+        complain(
+            "this is not a Proxmox VE node: what applies to any Debian is audited, the rest is not applicable",
+        );
     }
     let root = arguments.common.root.as_ref().map(|root| root.to_string_lossy().into_owned());
     let report = crate::audit(&host, &selected, &policy, now, root.as_deref());
@@ -245,7 +248,9 @@ fn audit(arguments: &Arguments, out: &mut dyn Write, terminal: bool) -> Result<u
         None if *quiet => {}
         None => {
             let mut buffered = io::BufWriter::new(out);
-            tolerate_closed_pipe(render(&report, as_json, style, &mut buffered).and_then(|()| buffered.flush()))?;
+            tolerate_closed_pipe(
+                render(&report, as_json, style, &mut buffered).and_then(|()| buffered.flush()),
+            )?;
         }
     }
     Ok(report.run.exit_code)

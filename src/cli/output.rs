@@ -30,7 +30,8 @@ pub(super) fn write(path: &Path, fill: impl FnOnce(&mut dyn Write) -> io::Result
     // A report tells an attacker where to go: only its owner may read it until he decides otherwise.
     let opened = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&fresh);
     let opened = opened.map_err(|error| say("write", &error))?;
-    let result = fill_and_flush(opened, fill).and_then(|()| fs::rename(&fresh, path)).and_then(|()| sync(folder));
+    let result =
+        fill_and_flush(opened, fill).and_then(|()| fs::rename(&fresh, path)).and_then(|()| sync(folder));
     result.map_err(|error| {
         // Best effort: the message below is what matters.
         let _ = fs::remove_file(&fresh);

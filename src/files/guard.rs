@@ -125,7 +125,8 @@ impl Guard {
 }
 
 fn place_that_may_hang(path: &str) -> Option<&'static str> {
-    let below = |place: &str| path.strip_prefix(place).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+    let below =
+        |place: &str| path.strip_prefix(place).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
     MAY_HANG.into_iter().find(|place| below(place))
 }
 
@@ -146,7 +147,8 @@ where
     let next = Arc::new(std::sync::atomic::AtomicUsize::new(0));
     let (sender, answers) = channel();
     for _ in 0..WORKERS.min(paths.len().div_ceil(BATCH)) {
-        let (shared, next, sender, context) = (Arc::clone(&shared), Arc::clone(&next), sender.clone(), context.clone());
+        let (shared, next, sender, context) =
+            (Arc::clone(&shared), Arc::clone(&next), sender.clone(), context.clone());
         thread::spawn(move || {
             loop {
                 let start = next.fetch_add(BATCH, std::sync::atomic::Ordering::Relaxed);
@@ -193,7 +195,8 @@ mod tests {
     #[test]
     fn many_reads_keep_their_order_and_one_that_hangs_is_its_own_trouble() {
         let guard = Guard::new(SHORT, Duration::from_secs(5));
-        let paths: Vec<String> = (0..200).map(|n| format!("/etc/pve/{n:0>width$}", width = n % 5 + 3)).collect();
+        let paths: Vec<String> =
+            (0..200).map(|n| format!("/etc/pve/{n:0>width$}", width = n % 5 + 3)).collect();
         let answers = guard.run_all(&paths, &"never".to_owned(), sleepy);
         assert!(paths.iter().zip(&answers).all(|(path, answer)| *answer == Ok(path.len())));
         let hung = guard.run_all(&paths[..64], &"01".to_owned(), sleepy);

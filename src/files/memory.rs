@@ -165,7 +165,8 @@ impl Tree {
             return node.error.clone().map_or_else(|| Ok(node.clone()), Err);
         }
         let prefix = format!("{real}/");
-        let implied = self.nodes.range(prefix.clone()..).next().is_some_and(|(key, _)| key.starts_with(&prefix));
+        let implied =
+            self.nodes.range(prefix.clone()..).next().is_some_and(|(key, _)| key.starts_with(&prefix));
         if real.is_empty() || implied { Ok(Node::folder()) } else { Err(TroubleKind::Missing) }
     }
 
@@ -194,7 +195,8 @@ impl Tree {
                     return Err(TroubleKind::Io(nix::errno::Errno::ELOOP));
                 };
                 done.pop();
-                let base = if target.starts_with('/') { String::new() } else { format!("/{}", done.join("/")) };
+                let base =
+                    if target.starts_with('/') { String::new() } else { format!("/{}", done.join("/")) };
                 let tail: Vec<&str> = rest.collect();
                 return self.real(&format!("{base}/{target}/{}", tail.join("/")), links_left);
             }

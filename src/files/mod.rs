@@ -134,7 +134,9 @@ impl Files {
     pub fn texts(&self, paths: &[String]) -> Vec<Result<Text, Trouble>> {
         let answers: Vec<Answer<Vec<u8>>> = match &self.backend {
             Backend::Memory(tree) => paths.iter().map(|path| tree.read(path, DEFAULT_LIMIT)).collect(),
-            Backend::Root(root) => self.guard.run_all(paths, root, |root, path| root.read(path, DEFAULT_LIMIT)),
+            Backend::Root(root) => {
+                self.guard.run_all(paths, root, |root, path| root.read(path, DEFAULT_LIMIT))
+            }
         };
         paths.iter().zip(answers).map(|(path, answer)| self.finish_read(path, answer)).collect()
     }

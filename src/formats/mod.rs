@@ -7,36 +7,46 @@
 //! Secrets never leave a parser: it keeps facts about them (present, hash scheme, kind of factor), never the
 //! text, and an issue about a file that may hold secrets never quotes the line.
 
-pub mod release;
+pub mod apt_conf;
+pub mod apt_preferences;
+pub mod apt_sources;
+pub mod apt_text;
 pub mod corosync_conf;
+pub mod crypt_hash;
 pub mod crypttab;
 pub mod datacenter_cfg;
+pub mod debian_version;
 pub mod dm_uuid;
+pub mod dpkg_status;
 pub mod escapes;
 pub mod fstab;
+pub mod group;
 pub mod kernel_cmdline;
 pub mod lvm_backup;
 pub mod members;
 pub mod modprobe_conf;
 pub mod mount_options;
 pub mod mountinfo;
+mod nss_files;
+pub mod os_release;
+pub mod passwd;
 pub mod pem_subject;
+mod percent;
 pub mod proc_modules;
 pub mod proc_swaps;
 pub mod proc_version;
 pub mod proxy_default;
+pub mod release;
+pub mod release_file;
+pub mod shadow;
+pub mod shadow_cfg;
 pub mod sysctl_conf;
 pub mod systemd_conf;
-pub mod vmlist;
-pub mod apt_conf;
-pub mod apt_preferences;
-pub mod apt_sources;
-pub mod apt_text;
-pub mod debian_version;
-pub mod dpkg_status;
-pub mod os_release;
-pub mod release_file;
 pub mod tag_file;
+pub mod tfa_cfg;
+pub mod token_cfg;
+pub mod user_cfg;
+pub mod vmlist;
 
 /// What a parser made of a text.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]

@@ -53,14 +53,17 @@ impl Host {
         match self.files.stat(DATABASE) {
             Ok(_) => Err(Stop::unknown(
                 "/etc/pve",
-                format!("is empty: the cluster file system is not mounted and its content is in {DATABASE}; start pve-cluster, or audit the running node"),
+                format!(
+                    "is empty: the cluster file system is not mounted and its content is in {DATABASE}; start pve-cluster, or audit the running node"
+                ),
             )),
             Err(trouble) if trouble.is_missing() && !installed => {
                 Err(Stop::not_applicable("this is not a Proxmox VE node"))
             }
-            Err(trouble) if trouble.is_missing() => {
-                Err(Stop::unknown("/etc/pve", "is empty although Proxmox VE is installed: is pve-cluster running?"))
-            }
+            Err(trouble) if trouble.is_missing() => Err(Stop::unknown(
+                "/etc/pve",
+                "is empty although Proxmox VE is installed: is pve-cluster running?",
+            )),
             Err(trouble) => Err(trouble.into()),
         }
     }

@@ -49,7 +49,10 @@ impl Host {
                     return Err(Stop::unknown(DPKG_STATUS, "is empty"));
                 }
                 if !text.ends_with('\n') {
-                    gather.doubt(Doubt::about(DPKG_STATUS, "may have been cut short: its last line has no end"));
+                    gather.doubt(Doubt::about(
+                        DPKG_STATUS,
+                        "may have been cut short: its last line has no end",
+                    ));
                 }
                 Ok(gather.parsed(DPKG_STATUS, dpkg_status::parse(&text)))
             })
@@ -122,7 +125,11 @@ impl Host {
 
     /// The Debian version of the running kernel's package, as `/proc/version` or the kernel release tells it.
     pub fn running_kernel_version(&self) -> Option<String> {
-        let told = self.files.text("/proc/version").ok().and_then(|text| proc_version::parse(&text).value.package_version);
+        let told = self
+            .files
+            .text("/proc/version")
+            .ok()
+            .and_then(|text| proc_version::parse(&text).value.package_version);
         told.or_else(|| proc_version::package_version_of(&self.running_kernel()?))
     }
 

@@ -4,6 +4,7 @@
 //! Every fact is read once, when a check first asks for it, and is then shared. A fact carries its doubts; what a
 //! doubt does to a verdict is the engine's business.
 
+pub mod access;
 pub mod cluster;
 pub mod fact;
 pub mod identity;
@@ -49,7 +50,9 @@ impl Host {
     /// # Errors
     /// Under `--root` there is none: what only it has is unknown.
     pub fn live(&self) -> Result<&Live, Stop> {
-        self.live.as_ref().ok_or_else(|| Stop::unknown("the running system", "is needed to tell; this is a tree"))
+        self.live
+            .as_ref()
+            .ok_or_else(|| Stop::unknown("the running system", "is needed to tell; this is a tree"))
     }
 
     /// Whether this is the running host.

@@ -12,7 +12,8 @@ use crate::formats::mountinfo::{self, MountTable};
 use crate::formats::proc_modules;
 
 /// Where modprobe looks, the first folder winning for files of one name (modprobe.d(5)).
-const MODPROBE_FOLDERS: [&str; 4] = ["/etc/modprobe.d", "/run/modprobe.d", "/usr/local/lib/modprobe.d", "/lib/modprobe.d"];
+const MODPROBE_FOLDERS: [&str; 4] =
+    ["/etc/modprobe.d", "/run/modprobe.d", "/usr/local/lib/modprobe.d", "/lib/modprobe.d"];
 
 /// The mount table of the init process: inside a sandboxed unit the auditor's own table shows everything read-only.
 const MOUNT_TABLES: [&str; 2] = ["/proc/1/mountinfo", "/proc/self/mountinfo"];
@@ -74,9 +75,10 @@ impl Host {
                 Err(trouble) if trouble.is_missing() && self.files.stat("/proc/sys/kernel").is_ok() => {
                     Err(Stop::not_applicable(format!("this kernel has no {key}")))
                 }
-                Err(trouble) if trouble.is_missing() => {
-                    Err(Stop::unknown(&path, "is missing: the value of the running kernel is needed; run on the live host"))
-                }
+                Err(trouble) if trouble.is_missing() => Err(Stop::unknown(
+                    &path,
+                    "is missing: the value of the running kernel is needed; run on the live host",
+                )),
                 Err(trouble) => Err(trouble.into()),
             }
         })
@@ -147,7 +149,8 @@ fn read_command_line(gather: &mut Gather<'_>) -> Result<CommandLine, Stop> {
         line.arguments.extend(parsed.arguments.into_iter().map(|argument| ("/etc/kernel/cmdline", argument)));
     }
     if let Some(text) = gather.part("/etc/default/grub") {
-        line.arguments.extend(grub_arguments(&text).into_iter().map(|argument| ("/etc/default/grub", argument)));
+        line.arguments
+            .extend(grub_arguments(&text).into_iter().map(|argument| ("/etc/default/grub", argument)));
     }
     Ok(line)
 }

@@ -6,9 +6,9 @@ use jiff::Timestamp;
 use sha2::{Digest, Sha256};
 
 use super::{
-    AreaSummary, CheckResult, ClusterInfo, EvidenceInfo, Finding, HostInfo, InputRecord, Mode, OsInfo, PolicyInfo,
-    Report, Run, SCHEMA_VERSION, Score, ScopeInfo, SeverityCounts, SubjectCounts, SubjectInfo, Summary, Tool,
-    UnknownResult, VerdictCounts, clean,
+    AreaSummary, CheckResult, ClusterInfo, EvidenceInfo, Finding, HostInfo, InputRecord, Mode, OsInfo,
+    PolicyInfo, Report, Run, SCHEMA_VERSION, ScopeInfo, Score, SeverityCounts, SubjectCounts, SubjectInfo,
+    Summary, Tool, UnknownResult, VerdictCounts, clean,
 };
 use crate::catalogue::{Area, CATALOGUE, Scope, Severity};
 use crate::engine::{Outcome, SubjectOutcome};
@@ -35,7 +35,13 @@ const AREAS: [Area; 9] = [
 ];
 
 /// Makes the report of a run.
-pub fn build(host: &Host, outcomes: &[Outcome], policy: &Policy, now: Timestamp, root: Option<&str>) -> Report {
+pub fn build(
+    host: &Host,
+    outcomes: &[Outcome],
+    policy: &Policy,
+    now: Timestamp,
+    root: Option<&str>,
+) -> Report {
     let findings = findings(host, outcomes);
     let complete = outcomes.iter().all(no_unknowns);
     let exit_code = policy.exit_code(findings.iter().map(|finding| finding.severity), complete);
@@ -126,13 +132,16 @@ fn check_result(outcome: &Outcome) -> CheckResult {
 }
 
 fn findings(host: &Host, outcomes: &[Outcome]) -> Vec<Finding> {
-    let mut findings: Vec<Finding> = outcomes
-        .iter()
-        .flat_map(|outcome| outcome.failed().map(|one| finding(host, outcome, one)))
-        .collect();
+    let mut findings: Vec<Finding> =
+        outcomes.iter().flat_map(|outcome| outcome.failed().map(|one| finding(host, outcome, one))).collect();
     findings.sort_by(|a, b| {
-        (b.severity, a.check, a.subject.kind, &a.subject.id, &a.fingerprint)
-            .cmp(&(a.severity, b.check, b.subject.kind, &b.subject.id, &b.fingerprint))
+        (b.severity, a.check, a.subject.kind, &a.subject.id, &a.fingerprint).cmp(&(
+            a.severity,
+            b.check,
+            b.subject.kind,
+            &b.subject.id,
+            &b.fingerprint,
+        ))
     });
     findings
 }
@@ -271,7 +280,8 @@ fn score(outcomes: &[Outcome]) -> Score {
                 judged += weight(outcome.check.severity);
             }
             Verdict::Fail => {
-                let severity = outcome.failed().map(|one| one.severity).max().unwrap_or(outcome.check.severity);
+                let severity =
+                    outcome.failed().map(|one| one.severity).max().unwrap_or(outcome.check.severity);
                 judged += weight(severity);
                 worst = worst.max(severity);
             }

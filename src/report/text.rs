@@ -49,10 +49,14 @@ impl Writer<'_, '_> {
             (None, Some(release), _) => parts.push(format!("Proxmox VE {release}")),
             (None, None, Some(true)) => parts.push("Proxmox VE of unknown release".to_owned()),
             (None, None, Some(false)) => parts.push("no Proxmox VE node".to_owned()),
-            (None, None, None) => parts.push("it could not be told whether this is a Proxmox VE node".to_owned()),
+            (None, None, None) => {
+                parts.push("it could not be told whether this is a Proxmox VE node".to_owned())
+            }
         }
         if let Some(os) = &host.os {
-            parts.push(format!("{} {}", os.id, os.version.as_deref().unwrap_or_default()).trim_end().to_owned());
+            parts.push(
+                format!("{} {}", os.id, os.version.as_deref().unwrap_or_default()).trim_end().to_owned(),
+            );
         }
         if let Some(kernel) = &host.kernel {
             parts.push(format!("kernel {kernel}"));
@@ -73,7 +77,8 @@ impl Writer<'_, '_> {
         let mut rest = self.report.findings.as_slice();
         let mut severity = None;
         while let Some(first) = rest.first() {
-            let same = |finding: &&Finding| finding.check == first.check && finding.severity == first.severity;
+            let same =
+                |finding: &&Finding| finding.check == first.check && finding.severity == first.severity;
             let count = rest.iter().take_while(same).count();
             if severity != Some(first.severity) {
                 severity = Some(first.severity);
@@ -135,7 +140,8 @@ impl Writer<'_, '_> {
         writeln!(self.out, "\n{heading}\n")?;
         let mut rest = self.report.unknowns.as_slice();
         while let Some(first) = rest.first() {
-            let same = |unknown: &&UnknownResult| unknown.check == first.check && unknown.message == first.message;
+            let same =
+                |unknown: &&UnknownResult| unknown.check == first.check && unknown.message == first.message;
             let count = rest.iter().take_while(same).count();
             let (group, others) = rest.split_at(count);
             rest = others;
@@ -175,7 +181,8 @@ impl Writer<'_, '_> {
                 (f.low, Severity::Low),
                 (f.info, Severity::Info),
             ];
-            let worst = worst.iter().find(|(count, _)| *count > 0).map_or("-", |(_, word)| severity_word(*word));
+            let worst =
+                worst.iter().find(|(count, _)| *count > 0).map_or("-", |(_, word)| severity_word(*word));
             writeln!(
                 self.out,
                 "  {name:<12} {:>6} {:>6} {:>6} {:>8} {:>4}   {worst}",
@@ -193,7 +200,13 @@ impl Writer<'_, '_> {
             "\n  {} findings: {} critical, {} high, {} medium, {} low, {} info",
             f.total, f.critical, f.high, f.medium, f.low, f.info
         )?;
-        let score = self.report.summary.score.value.map(|value| format!(" · score {value} of 100")).unwrap_or_default();
+        let score = self
+            .report
+            .summary
+            .score
+            .value
+            .map(|value| format!(" · score {value} of 100"))
+            .unwrap_or_default();
         writeln!(
             self.out,
             "  {} checks: {} failed, {} passed, {} unknown, {} not applicable{score}",

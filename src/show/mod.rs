@@ -44,7 +44,8 @@ pub struct ShownIssue {
 
 /// The doubts of a fact, for its `issues`.
 pub fn issues(doubts: &[Doubt]) -> Vec<ShownIssue> {
-    let issue = |doubt: &Doubt| ShownIssue { path: doubt.path.clone(), line: doubt.line, what: clean(&doubt.what) };
+    let issue =
+        |doubt: &Doubt| ShownIssue { path: doubt.path.clone(), line: doubt.line, what: clean(&doubt.what) };
     doubts.iter().map(issue).collect()
 }
 

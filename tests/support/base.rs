@@ -87,7 +87,10 @@ fn debian(versions: &Versions) -> Tree {
     file("/etc/hostname", "pve1\n".to_owned());
     file("/etc/hosts", "127.0.0.1 localhost\n192.0.2.10 pve1.example.com pve1\n".to_owned());
     file("/etc/machine-id", "0123456789abcdef0123456789abcdef\n".to_owned());
-    file("/etc/passwd", "root:x:0:0:root:/root:/bin/bash\nsshd:x:100:65534::/run/sshd:/usr/sbin/nologin\n".to_owned());
+    file(
+        "/etc/passwd",
+        "root:x:0:0:root:/root:/bin/bash\nsshd:x:100:65534::/run/sshd:/usr/sbin/nologin\n".to_owned(),
+    );
     file("/etc/group", "root:x:0:\nshadow:x:42:\n".to_owned());
     file("/etc/ssh/sshd_config", SSHD_CONFIG.to_owned());
     file("/etc/fstab", "/dev/pve/root / ext4 errors=remount-ro 0 1\n".to_owned());
@@ -133,7 +136,10 @@ fn proxmox(versions: &Versions) -> Tree {
 fn dpkg_status(versions: &Versions) -> String {
     let common = [("apt", versions.apt), ("openssh-server", versions.openssh)];
     common.iter().chain(versions.packages).fold(String::new(), |status, (name, version)| {
-        status + &format!("Package: {name}\nStatus: install ok installed\nArchitecture: amd64\nVersion: {version}\n\n")
+        status
+            + &format!(
+                "Package: {name}\nStatus: install ok installed\nArchitecture: amd64\nVersion: {version}\n\n"
+            )
     })
 }
 

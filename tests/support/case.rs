@@ -22,7 +22,8 @@ pub fn check_files() -> Vec<(String, PathBuf, CheckFile)> {
             continue;
         }
         let text = std::fs::read_to_string(&path).unwrap();
-        let file: CheckFile = toml::from_str(&text).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        let file: CheckFile =
+            toml::from_str(&text).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
         let folder = path.parent().unwrap().file_name().unwrap().to_str().unwrap();
         let id = format!("{folder}/{}", path.file_stem().unwrap().to_str().unwrap());
         files.push((id, path, file));
@@ -110,7 +111,9 @@ pub fn problem(id: &str, case: &CaseFile) -> Option<String> {
     };
     match &case.expect {
         ExpectedFile::Check(verdict) if outcome.verdict.name() == verdict => None,
-        ExpectedFile::Check(verdict) => Some(format!("{id}: {}: expected {verdict}, got {}", case.name, told())),
+        ExpectedFile::Check(verdict) => {
+            Some(format!("{id}: {}: expected {verdict}, got {}", case.name, told()))
+        }
         ExpectedFile::Subjects(expected) => {
             let actual: BTreeMap<&str, &str> =
                 outcome.subjects.iter().map(|one| (one.subject.id.as_str(), one.verdict.name())).collect();

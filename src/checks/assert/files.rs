@@ -27,7 +27,12 @@ pub(super) fn file(look: &Look<'_>, path: &str, wanted: &Wanted) -> Judged {
     let mut judgement = Judgement::pass(format!("{path} is as it should be"));
     let mut wrong = Vec::new();
     if let Some(mode) = wanted.mode_at_most.filter(|mode| meta.mode & !mode != 0) {
-        wrong.push(Evidence::of(path).key("mode").observed(format!("{:04o}", meta.mode)).expected(format!("at most {mode:04o}")));
+        wrong.push(
+            Evidence::of(path)
+                .key("mode")
+                .observed(format!("{:04o}", meta.mode))
+                .expected(format!("at most {mode:04o}")),
+        );
     }
     if let Some(uid) = wanted.uid.filter(|uid| meta.uid != *uid) {
         wrong.push(Evidence::of(path).key("owner").observed(meta.uid.to_string()).expected(uid.to_string()));
@@ -64,7 +69,10 @@ pub(super) fn mount(look: &Look<'_>, path: &str, options: &[&str]) -> Judged {
     }
     let fstab = look.take(look.host.fstab())?;
     let Some(entry) = fstab.iter().rev().find(|entry| entry.target == path) else {
-        return Err(Stop::unknown("/proc/1/mountinfo", format!("is missing: how {path} is mounted shows only the live host")));
+        return Err(Stop::unknown(
+            "/proc/1/mountinfo",
+            format!("is missing: how {path} is mounted shows only the live host"),
+        ));
     };
     let given: Vec<&MountOption> = entry.options.iter().collect();
     look.one(subject, options_judged(path, &given, options, "/etc/fstab", entry.line))
@@ -105,7 +113,9 @@ pub(super) fn option(look: &Look<'_>, path: &str, key: &Key, expect: &Expect) ->
     let shown = if value.is_empty() { "empty" } else { &value };
     let evidence = Evidence { line, ..Evidence::of(path).key(key.name).observed(shown) };
     let judgement = match unmet(look, expect, &value) {
-        Some(wanted) => Judgement::fail(format!("{} {how} {shown}", key.name)).with(evidence.expected(wanted)),
+        Some(wanted) => {
+            Judgement::fail(format!("{} {how} {shown}", key.name)).with(evidence.expected(wanted))
+        }
         None => Judgement::pass(format!("{} {how} {shown}", key.name)).with(evidence),
     };
     look.one(Subject::new(SubjectKind::Setting, key.name), judgement)

@@ -14,9 +14,11 @@ pub(super) fn judge(look: &Look<'_>, assertion: &'static Assertion) -> Judged {
         Assertion::Sysctl { key, expect } => kernel::sysctl(look, key, expect),
         Assertion::KernelArgument { name, bad_values } => kernel::argument(look, name, bad_values),
         Assertion::Module { names } => kernel::modules(look, names),
-        Assertion::File { path, mode_at_most, uid, gid, missing } => {
-            files::file(look, path, &files::Wanted { mode_at_most: *mode_at_most, uid: *uid, gid, missing: *missing })
-        }
+        Assertion::File { path, mode_at_most, uid, gid, missing } => files::file(
+            look,
+            path,
+            &files::Wanted { mode_at_most: *mode_at_most, uid: *uid, gid, missing: *missing },
+        ),
         Assertion::Mount { path, options } => files::mount(look, path, options),
         Assertion::Option { path, key, separator, default, expect } => {
             files::option(look, path, &files::Key { name: key, separator: *separator, default }, expect)

@@ -20,7 +20,10 @@ pub(super) fn package(look: &Look<'_>, any_of: &[&str], must_be_installed: bool)
         (None, true) => Judgement::fail(format!("{names} is not installed")),
         (None, false) => Judgement::pass(format!("{names} is not installed")),
     };
-    look.one(Subject::new(SubjectKind::Package, any_of.first().copied().unwrap_or_default()), judgement.with(evidence))
+    look.one(
+        Subject::new(SubjectKind::Package, any_of.first().copied().unwrap_or_default()),
+        judgement.with(evidence),
+    )
 }
 
 /// `kind = "unit"`: whether a unit starts at boot. Without its package there is nothing to judge.
