@@ -6,6 +6,8 @@
 
 pub mod access;
 pub mod cluster;
+pub mod corosync;
+pub mod datacenter;
 pub mod fact;
 pub mod identity;
 pub mod system;
@@ -26,6 +28,8 @@ pub struct Host {
     assumed: Option<Release>,
     identity: identity::Facts,
     cluster: cluster::Facts,
+    corosync: corosync::Facts,
+    datacenter: datacenter::Facts,
     system: system::Facts,
     release: OnceCell<Result<Release, Stop>>,
 }
@@ -40,6 +44,8 @@ impl Host {
             assumed,
             identity: identity::Facts::default(),
             cluster: cluster::Facts::default(),
+            corosync: corosync::Facts::default(),
+            datacenter: datacenter::Facts::default(),
             system: system::Facts::default(),
             release: OnceCell::new(),
         }
@@ -58,6 +64,15 @@ impl Host {
     /// Whether this is the running host.
     pub fn is_live(&self) -> bool {
         self.live.is_some()
+    }
+
+    /// Notes that `path` is missing where upstream's defaults hold without it. That is certain on the running host
+    /// only: in a tree the file may just have been left out, and a pass must not rest on that.
+    fn defaults_hold(&self, gather: &mut Gather<'_>, path: &str) {
+        if !self.is_live() {
+            let what = "is missing: the defaults hold, unless it was left out of this tree";
+            gather.doubt(Doubt::about(path, what));
+        }
     }
 
     /// The release given by option.
