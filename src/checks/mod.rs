@@ -4,6 +4,10 @@
 //! through `?`), and says for each subject whether it saw the bad thing. It opens no file and keeps no state.
 
 mod assert;
+pub(crate) mod cluster;
+pub(crate) mod compliance;
+pub(crate) mod kernel;
+pub(crate) mod monitoring;
 
 use std::borrow::Cow;
 use std::cell::RefCell;

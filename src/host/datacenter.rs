@@ -15,15 +15,15 @@ pub(super) struct Facts {
 
 impl Host {
     /// `/etc/pve/datacenter.cfg`. Without the file every setting has its default (`PVE::DataCenterConfig`: an
-    /// empty configuration); in a tree it may just have been left out, which is a doubt.
+    /// empty configuration); a tree may just have lost it, which is a doubt.
     pub fn datacenter(&self) -> &Fact<DatacenterCfg> {
         self.datacenter.cfg.get_or_init(|| {
             Fact::gather(&self.files, |gather| {
                 gather.take(self.cluster_files())?;
-                let Some(text) = gather.optional(DATACENTER_CFG)? else {
+                let text = gather.optional(DATACENTER_CFG)?.unwrap_or_default();
+                if text.trim().is_empty() {
                     self.defaults_hold(gather, DATACENTER_CFG);
-                    return Ok(DatacenterCfg::default());
-                };
+                }
                 Ok(gather.parsed(DATACENTER_CFG, datacenter_cfg::parse(&text)))
             })
         })
@@ -63,6 +63,8 @@ mod tests {
         let copied = Host::new(Files::memory(tree(&files)), None, None);
         assert_eq!(copied.datacenter().value, Ok(DatacenterCfg::default()));
         assert_eq!(copied.datacenter().doubts.len(), 1);
+        let emptied = Host::new(Files::memory(tree(&[("/etc/pve/datacenter.cfg", "")])), None, None);
+        assert_eq!(emptied.datacenter().doubts.len(), 1);
     }
 
     #[test]

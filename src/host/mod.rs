@@ -66,11 +66,11 @@ impl Host {
         self.live.is_some()
     }
 
-    /// Notes that `path` is missing where upstream's defaults hold without it. That is certain on the running host
-    /// only: in a tree the file may just have been left out, and a pass must not rest on that.
-    fn defaults_hold(&self, gather: &mut Gather<'_>, path: &str) {
+    /// Notes that `path` is missing or empty where upstream's defaults hold then. That is certain on the running host
+    /// only: a tree may have lost the file or its content, and a pass must not rest on that.
+    pub(crate) fn defaults_hold(&self, gather: &mut Gather<'_>, path: &str) {
         if !self.is_live() {
-            let what = "is missing: the defaults hold, unless it was left out of this tree";
+            let what = "is missing or empty: the defaults hold, unless this tree has lost it";
             gather.doubt(Doubt::about(path, what));
         }
     }
