@@ -6,6 +6,7 @@
 
 pub mod access;
 pub mod cluster;
+pub mod datacenter;
 pub mod fact;
 pub mod identity;
 pub mod system;
@@ -26,6 +27,8 @@ pub struct Host {
     assumed: Option<Release>,
     identity: identity::Facts,
     cluster: cluster::Facts,
+    access: access::Facts,
+    datacenter: datacenter::Facts,
     system: system::Facts,
     release: OnceCell<Result<Release, Stop>>,
 }
@@ -40,6 +43,8 @@ impl Host {
             assumed,
             identity: identity::Facts::default(),
             cluster: cluster::Facts::default(),
+            access: access::Facts::default(),
+            datacenter: datacenter::Facts::default(),
             system: system::Facts::default(),
             release: OnceCell::new(),
         }
