@@ -12,19 +12,25 @@ use pve_audit::report::text::severity_word;
 use support::case::check_files;
 use support::{golden, repository};
 
-const HEAD: &str = "<!-- Generated from checks/ by `BLESS=1 cargo test --test generated`; do not edit. -->\n\n";
+const HEAD: &str =
+    "<!-- Generated from checks/ by `BLESS=1 cargo test --test generated`; do not edit. -->\n\n";
 
 #[test]
 fn the_check_reference_is_up_to_date() {
-    let files: BTreeMap<String, CheckFile> = check_files().into_iter().map(|(id, _, file)| (id, file)).collect();
-    let mut index = format!("{HEAD}# Checks\n\n{} checks. Each has a page with why, fix, exceptions and examples.\n\n", CATALOGUE.len());
+    let files: BTreeMap<String, CheckFile> =
+        check_files().into_iter().map(|(id, _, file)| (id, file)).collect();
+    let mut index = format!(
+        "{HEAD}# Checks\n\n{} checks. Each has a page with why, fix, exceptions and examples.\n\n",
+        CATALOGUE.len()
+    );
     index.push_str("| check | severity | area | the bad thing |\n| --- | --- | --- | --- |\n");
     let mut pages: BTreeMap<&str, String> = BTreeMap::new();
     for check in CATALOGUE {
         let (folder, slug) = check.id.split_once('/').unwrap();
         let severity = severity_word(check.severity);
         let area = format!("{:?}", check.area).to_lowercase();
-        writeln!(index, "| [{}]({folder}.md#{slug}) | {severity} | {area} | {} |", check.id, check.title).unwrap();
+        writeln!(index, "| [{}]({folder}.md#{slug}) | {severity} | {area} | {} |", check.id, check.title)
+            .unwrap();
         let page = pages.entry(folder).or_insert_with(|| format!("{HEAD}# {folder}\n"));
         page.push_str(&section(check, slug, &files[check.id]));
     }
@@ -44,7 +50,12 @@ fn section(check: &Check, slug: &str, file: &CheckFile) -> String {
     writeln!(out, "\n### Fix\n\n{}", markdown(check.remediation)).unwrap();
     writeln!(out, "\n### Exceptions\n\n{}", check.exceptions).unwrap();
     for parameter in check.parameters {
-        writeln!(out, "\nParameter `{}`: {} (default `{:?}`).", parameter.name, parameter.about, parameter.default).unwrap();
+        writeln!(
+            out,
+            "\nParameter `{}`: {} (default `{:?}`).",
+            parameter.name, parameter.about, parameter.default
+        )
+        .unwrap();
     }
     if !check.mappings.is_empty() {
         out.push_str("\n### Asked for by\n\n");
