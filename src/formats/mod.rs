@@ -7,6 +7,20 @@
 //! Secrets never leave a parser: it keeps facts about them (present, hash scheme, kind of factor), never the
 //! text, and an issue about a file that may hold secrets never quotes the line.
 
+pub mod domains_cfg;
+pub mod guest;
+pub mod jobs_cfg;
+mod perl;
+pub mod property_string;
+pub mod release;
+pub mod section_config;
+mod shell;
+pub mod storage_cfg;
+mod verify;
+pub mod vzdump;
+pub mod vzdump_conf;
+pub mod vzdump_cron;
+
 /// What a parser made of a text.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Parsed<T> {
