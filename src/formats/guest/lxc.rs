@@ -96,7 +96,7 @@ pub fn parse(text: &str, release: Release) -> Parsed<LxcConfig> {
 }
 
 impl LxcConfig {
-    /// The snapshots with what an auditor wants to know about each.
+    /// The snapshots in order of their names, with what an auditor wants to know about each.
     pub fn snapshot_facts(&self) -> Vec<Snapshot> {
         let facts = |(name, section): (&String, &LxcSection)| Snapshot {
             name: name.clone(),

@@ -74,7 +74,7 @@ pub fn parse(text: &str, release: Release) -> Parsed<QemuConfig> {
 }
 
 impl QemuConfig {
-    /// The snapshots, oldest name order, with what an auditor wants to know about each.
+    /// The snapshots in order of their names, with what an auditor wants to know about each.
     pub fn snapshot_facts(&self) -> Vec<Snapshot> {
         let facts = |(name, section): (&String, &QemuSection)| Snapshot {
             name: name.clone(),
