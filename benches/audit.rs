@@ -3,6 +3,7 @@
 #![allow(
     clippy::unwrap_used,
     clippy::print_stdout,
+    clippy::indexing_slicing,
     clippy::disallowed_methods,
     missing_docs,
     reason = "a benchmark prepares files, starts the program and prints"
