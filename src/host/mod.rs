@@ -1,0 +1,3 @@
+//! Facts: what the files of a host mean together, with upstream's defaults and merges.
+
+pub mod firewall;
