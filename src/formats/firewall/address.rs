@@ -1,7 +1,7 @@
 //! Addresses as pve-firewall reads them: networks, ranges, lists and references to aliases and sets.
 //!
 //! Aliases and set members go through `parse_ip_or_cidr` (any prefix length, host bits allowed), the addresses of
-//! rules through `parse_address_list` (Perl's Net::IP: host bits refused, short IPv4 forms taken), both in
+//! rules through `parse_address_list` (Perl's `Net::IP`: host bits refused, short IPv4 forms taken), both in
 //! `PVE/Firewall.pm`. What they accept is handed on as text, so numbers with a leading zero are then octal to
 //! iptables and ipset.
 
@@ -241,7 +241,7 @@ fn parse_list(text: &str) -> Result<Parsed, String> {
     Ok(Parsed { address: Address::Networks(networks), family, refused })
 }
 
-/// What Net::IP makes of one element, with why iptables refuses it.
+/// What `Net::IP` makes of one element, with why iptables refuses it.
 enum Element {
     Network(Cidr, Option<String>),
     Range(IpAddr, IpAddr, Option<String>),
@@ -256,9 +256,10 @@ impl Element {
     }
 }
 
-/// An element of an address list as Net::IP's `ip_normalize` takes it.
+/// An element of an address list as `Net::IP`'s `ip_normalize` takes it.
 fn parse_element(text: &str) -> Option<Element> {
-    if let Some((address, prefix)) = text.split_once('/').filter(|(ip, prefix)| !ip.is_empty() && !prefix.is_empty())
+    if let Some((address, prefix)) =
+        text.split_once('/').filter(|(ip, prefix)| !ip.is_empty() && !prefix.is_empty())
     {
         return parse_prefixed(address, prefix);
     }
@@ -266,14 +267,14 @@ fn parse_element(text: &str) -> Option<Element> {
         let (first, last) = (parse_lenient(first)?, parse_lenient(last)?);
         let ordered = Family::of(first.decimal) == Family::of(last.decimal)
             && to_number(first.decimal) <= to_number(last.decimal);
-        // iprange does not fill up short forms.
-        let refused = (first.short || last.short || first.loaded.is_none() || last.loaded.is_none())
+        let refused = (first.loaded.is_none() || last.loaded.is_none())
             .then(|| format!("iptables cannot read the range {}", shown(text)));
         let (low, high) = (first.loaded.unwrap_or(first.decimal), last.loaded.unwrap_or(last.decimal));
         return ordered.then_some(Element::Range(low, high, refused));
     }
     let single = parse_lenient(text)?;
-    let refused = single.loaded.is_none().then(|| format!("iptables cannot read the address {}", shown(text)));
+    let refused =
+        single.loaded.is_none().then(|| format!("iptables cannot read the address {}", shown(text)));
     Some(Element::Network(Cidr::host(single.loaded.unwrap_or(single.decimal)), refused))
 }
 
@@ -281,7 +282,8 @@ fn parse_prefixed(address: &str, prefix: &str) -> Option<Element> {
     let read = parse_lenient(address)?;
     let family = Family::of(read.decimal);
     let loaded = read.loaded.unwrap_or(read.decimal);
-    let unreadable = || Some(format!("iptables cannot read the network {}", shown(&format!("{address}/{prefix}"))));
+    let unreadable =
+        || Some(format!("iptables cannot read the network {}", shown(&format!("{address}/{prefix}"))));
     if prefix.bytes().all(|byte| byte.is_ascii_digit()) {
         let decimal: u32 = prefix.parse().ok()?;
         let (first, _) = Cidr { address: read.decimal, prefix: decimal }.bounds()?;
@@ -292,33 +294,34 @@ fn parse_prefixed(address: &str, prefix: &str) -> Option<Element> {
         let refused = if octal.is_none() || read.loaded.is_none() { unreadable() } else { None };
         return Some(Element::Network(Cidr { address: loaded, prefix: octal.unwrap_or(decimal) }, refused));
     }
-    // Net::IP looks no further than the slash here; iptables takes a netmask.
+    // Net::IP looks no further than the slash here; iptables takes a netmask or a hexadecimal length.
     let mask = prefix.parse::<Ipv4Addr>().ok().filter(|_| family == Family::V4);
-    let bits = mask.map(|mask| mask.to_bits().leading_ones());
+    let hex = prefix.strip_prefix("0x").and_then(|digits| u32::from_str_radix(digits, 16).ok());
+    let hex = hex.filter(|bits| *bits <= family.bits());
+    let bits = mask.map(|mask| mask.to_bits().leading_ones()).or(hex);
     let refused = if bits.is_none() || read.loaded.is_none() { unreadable() } else { None };
     Some(Element::Network(Cidr { address: loaded, prefix: bits.unwrap_or(family.bits()) }, refused))
 }
 
-/// An address in a form that Net::IP takes.
+/// An address in a form that `Net::IP` takes.
 struct Lenient {
-    /// As Net::IP reads it.
+    /// As `Net::IP` reads it.
     decimal: IpAddr,
     /// As iptables reads it, octal numbers included; none if it cannot.
     loaded: Option<IpAddr>,
-    /// Fewer than four numbers.
-    short: bool,
 }
 
 fn parse_lenient(text: &str) -> Option<Lenient> {
-    /// Net::IP refuses an IPv6 address with more colons.
+    /// `Net::IP` refuses an IPv6 address with more colons.
     const MOST_COLONS: usize = 7;
     if text.contains(':') {
         let address = IpAddr::V6(text.parse::<Ipv6Addr>().ok()?);
         let few = text.bytes().filter(|byte| *byte == b':').count() <= MOST_COLONS;
-        return few.then_some(Lenient { decimal: address, loaded: Some(address), short: false });
+        return few.then_some(Lenient { decimal: address, loaded: Some(address) });
     }
     let parts: Vec<&str> = text.split('.').collect();
-    let is_quad = |part: &&str| (1..=3).contains(&part.len()) && part.bytes().all(|byte| byte.is_ascii_digit());
+    let is_quad =
+        |part: &&str| (1..=3).contains(&part.len()) && part.bytes().all(|byte| byte.is_ascii_digit());
     if parts.len() > 4 || !parts.iter().all(is_quad) {
         return None;
     }
@@ -330,7 +333,7 @@ fn parse_lenient(text: &str) -> Option<Lenient> {
         Some(IpAddr::from(octets))
     };
     let decimal = quads(|part| part.parse().ok())?;
-    Some(Lenient { decimal, loaded: quads(c_number), short: parts.len() < 4 })
+    Some(Lenient { decimal, loaded: quads(c_number) })
 }
 
 #[cfg(test)]
@@ -416,19 +419,21 @@ mod tests {
         assert_eq!(range.address, Address::Range("192.0.2.1".parse().unwrap(), "192.0.2.9".parse().unwrap()));
         assert!(parse("192.0.2.9-192.0.2.1", true).is_err());
         assert!(parse("192.0.2.9-2001:db8::1", true).is_err());
-        assert!(refused("10.1-10.2"));
+        assert!(!refused("10.1-10.2") && refused("10.0.0.1-10.0.0.08"));
     }
 
     #[test]
     fn names_have_scopes_and_a_length() {
-        let set = |text| parse(text, true).map(|parsed| parsed.address);
+        let set = |text: &str| parse(text, true).map(|parsed| parsed.address);
         let named = |scope, name: &str| Reference { scope, name: name.to_owned() };
         assert_eq!(set("+dc/Admins"), Ok(Address::Set(named(Some(Scope::Datacenter), "Admins"))));
         assert_eq!(set("+sdn/v-all"), Ok(Address::Set(named(Some(Scope::Sdn), "v-all"))));
         assert_eq!(set("guest/Self"), Ok(Address::Alias(named(Some(Scope::Guest), "self"))));
         assert!(parse("+sdn/v-all", false).is_err(), "not before Proxmox VE 8");
         assert!(set("+x").is_err() && set("+").is_err() && set("x").is_err() && set("+a/b").is_err());
-        assert!(set(&format!("+{}", "a".repeat(64))).is_ok() && set(&format!("+{}", "a".repeat(65))).is_err());
+        assert!(
+            set(&format!("+{}", "a".repeat(64))).is_ok() && set(&format!("+{}", "a".repeat(65))).is_err()
+        );
         assert!(set(&format!("dc/{}", "a".repeat(62))).is_err(), "the scope counts");
     }
 

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use super::address::{Address, Family};
 use super::names::Names;
-use super::rule::{Direction, Rule};
+use super::rule::{Direction, Rule, Target};
 use super::verify::LONGEST_INTERFACE;
 use super::{Firewall, IpSet, Level, LoadFailure, Unloaded};
 use crate::formats::shown;
@@ -66,7 +66,10 @@ fn set_failures(
             refuse(line, format!("the set {} cannot hold {cidr}", shown(name)));
         } else if let Some(bounds) = cidr.bounds() {
             if let Some(first) = networks.insert((cidr.family(), bounds), line) {
-                let what = format!("the set {} would hold the network of {cidr} twice, see line {first}", shown(name));
+                let what = format!(
+                    "the set {} would hold the network of {cidr} twice, see line {first}",
+                    shown(name)
+                );
                 refuse(line, what);
             }
         } else {
@@ -97,28 +100,32 @@ fn rule_failures(
     if !rule.enabled || rule.direction == Direction::Forward || level == Level::Vnet {
         return;
     }
-    let mut refuse = |family: Option<Family>, what| {
-        let unloaded = if family == Some(Family::V6) { Unloaded::Ipv6 } else { Unloaded::Everything };
+    // A macro for IPv6 only leaves nothing to load for IPv4.
+    let only_v6 = rule.family == Some(Family::V6)
+        || matches!(rule.target, Target::Macro(known, _) if known.rows(Family::V4).is_empty());
+    let unloaded = if only_v6 { Unloaded::Ipv6 } else { Unloaded::Everything };
+    let mut refuse = |what| {
         found.push(LoadFailure { line: rule.line, what, unloaded, group: group.cloned() });
     };
     if let Some(what) = &rule.refused {
-        refuse(rule.family, what.clone());
+        refuse(what.clone());
     }
     let interface = rule.interface.as_ref().filter(|_| level != Level::Guest);
     if let Some(name) = interface.filter(|name| name.len() > LONGEST_INTERFACE) {
         // Release 9 replaces alternative names of interfaces, which may be longer.
-        let what = format!("the interface name {} is longer than {LONGEST_INTERFACE} characters", shown(name));
-        refuse(rule.family, what);
+        let what =
+            format!("the interface name {} is longer than {LONGEST_INTERFACE} characters", shown(name));
+        refuse(what);
     }
     for address in rule.addresses() {
         let Address::Alias(reference) = address else { continue };
         let Some(alias) = names.alias(reference) else { continue };
         let shown_name = shown(&reference.to_string());
         if !alias.cidr.is_possible() {
-            refuse(rule.family, format!("the alias {shown_name} has an impossible prefix length"));
+            refuse(format!("the alias {shown_name} has an impossible prefix length"));
         } else if rule.family.is_some_and(|family| family != alias.cidr.family()) {
             // The family was fixed by an earlier definition of the same name.
-            refuse(rule.family, format!("the alias {shown_name} changes its family below the rule"));
+            refuse(format!("the alias {shown_name} changes its family below the rule"));
         }
     }
 }

@@ -139,7 +139,15 @@ pub static MACROS: [Macro; 86] = [
     any("MSSQL", &[row("tcp", "1433")]),
     any("Munin", &[row("tcp", "4949")]),
     any("MySQL", &[row("tcp", "3306")]),
-    ipv6("NeighborDiscovery", &[row("icmpv6", "router-solicitation"), row("icmpv6", "router-advertisement"), row("icmpv6", "neighbor-solicitation"), row("icmpv6", "neighbor-advertisement")]),
+    ipv6(
+        "NeighborDiscovery",
+        &[
+            row("icmpv6", "router-solicitation"),
+            row("icmpv6", "router-advertisement"),
+            row("icmpv6", "neighbor-solicitation"),
+            row("icmpv6", "neighbor-advertisement"),
+        ],
+    ),
     any("NNTP", &[row("tcp", "119")]),
     any("NNTPS", &[row("tcp", "563")]),
     any("NTP", &[row("udp", "123")]),
@@ -161,7 +169,15 @@ pub static MACROS: [Macro; 86] = [
     any("Rsync", &[row("tcp", "873")]),
     any("SANE", &[row("tcp", "6566")]),
     any("SixXS", &[row("tcp", "3874"), row("udp", "3740"), proto("41"), row("udp", "5072,8374")]),
-    any("SMB", &[row("udp", "135,445"), row("udp", "137:139"), both("udp", "1024:65535", "137"), row("tcp", "135,139,445")]),
+    any(
+        "SMB",
+        &[
+            row("udp", "135,445"),
+            row("udp", "137:139"),
+            both("udp", "1024:65535", "137"),
+            row("tcp", "135,139,445"),
+        ],
+    ),
     any("SMBswat", &[row("tcp", "901")]),
     any("SMTP", &[row("tcp", "25")]),
     any("SMTPS", &[row("tcp", "465")]),
@@ -177,7 +193,11 @@ pub static MACROS: [Macro; 86] = [
     any("Telnets", &[row("tcp", "992")]),
     any("TFTP", &[row("udp", "69")]),
     any("Time", &[row("tcp", "37")]),
-    split("Trcrt", &[row("udp", "33434:33524"), row("icmp", "echo-request")], &[row("udp", "33434:33524"), row("icmpv6", "echo-request")]),
+    split(
+        "Trcrt",
+        &[row("udp", "33434:33524"), row("icmp", "echo-request")],
+        &[row("udp", "33434:33524"), row("icmpv6", "echo-request")],
+    ),
     any("VNC", &[row("tcp", "5900:5999")]),
     any("VNCL", &[row("tcp", "5500")]),
     any("Web", &[row("tcp", "80"), row("tcp", "443")]),
@@ -212,7 +232,8 @@ mod tests {
 
     #[test]
     fn the_macros_that_open_management_ports_are_known() {
-        let ports = |name| find(name).unwrap().rows(Family::V4).iter().map(|row| row.dport).collect::<Vec<_>>();
+        let ports =
+            |name| find(name).unwrap().rows(Family::V4).iter().map(|row| row.dport).collect::<Vec<_>>();
         assert_eq!(ports("PMG"), ["8006"]);
         assert_eq!(ports("SSH"), ["22"]);
         assert_eq!(ports("SPICEproxy"), ["3128"]);

@@ -106,7 +106,8 @@ pub(super) fn is_network_set(reference: &Reference) -> bool {
         Some(Scope::Sdn) => true,
         Some(_) => false,
         None => {
-            ["-all", "-gateway", "-dhcp"].iter().any(|end| name.ends_with(end)) || name.starts_with("guest-ipam-")
+            ["-all", "-gateway", "-dhcp"].iter().any(|end| name.ends_with(end))
+                || name.starts_with("guest-ipam-")
         }
     }
 }

@@ -61,8 +61,7 @@ pub const IPFILTER: bool = false;
 pub const LOG_RATELIMIT: RateLimit = RateLimit { enable: true, burst: 5, rate: 1, per: Per::Second };
 
 /// Connection tracking helpers that `nf_conntrack_helpers` may name.
-pub const HELPERS: [&str; 9] =
-    ["amanda", "ftp", "irc", "netbios-ns", "pptp", "sane", "sip", "snmp", "tftp"];
+pub const HELPERS: [&str; 9] = ["amanda", "ftp", "irc", "netbios-ns", "pptp", "sane", "sip", "snmp", "tftp"];
 
 /// A log level; `nolog` writes nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -135,7 +134,10 @@ pub struct RateLimit {
 
 /// The options of a file that upstream takes, each with the line that wins. Levels and units are those of upstream.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-#[expect(missing_docs, reason = "the fields carry upstream's option names; the constants above say what unset means")]
+#[expect(
+    missing_docs,
+    reason = "the fields carry upstream's option names; the constants above say what unset means"
+)]
 pub struct Options {
     /// 0 or 1; in cluster.fw a larger number is the Unix time of a temporary enable.
     pub enable: Option<Located<u64>>,

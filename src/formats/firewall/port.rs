@@ -56,7 +56,8 @@ static ICMPV6_TYPES: [&str; 25] = [
 pub struct Ports {
     /// The text of the rule.
     pub written: String,
-    /// First and last port of each element, as iptables reads them: a leading zero means octal.
+    /// First and last port of each element, as iptables reads them: a leading zero means octal, except in a
+    /// single port or range for udp and dccp.
     pub ranges: Vec<(u16, u16)>,
     /// Elements that no version of iptables reads, such as `080` (not octal).
     pub(super) unreadable: Vec<String>,
@@ -68,6 +69,20 @@ impl Ports {
     /// Whether the port is one of them.
     pub fn contains(&self, port: u16) -> bool {
         self.ranges.iter().any(|(first, last)| (*first..=*last).contains(&port))
+    }
+
+    /// The same text as it is read for this protocol: the matches for udp and dccp take a single port or range in
+    /// decimal, and a service of any protocol.
+    pub(super) fn settled(mut self, protocol: &str) -> Self {
+        if matches!(protocol, "udp" | "17" | "dccp" | "33") && !self.written.contains(',') {
+            self.services.clear();
+            self.unreadable.clear();
+            let (first, last) = self.written.split_once(':').unwrap_or((&self.written, &self.written));
+            if let (Ok(first), Ok(last)) = (first.parse(), last.parse()) {
+                self.ranges = vec![(first, last)];
+            }
+        }
+        self
     }
 
     /// Why iptables does not load these ports for this protocol, although the parser takes them.
@@ -100,12 +115,8 @@ pub(super) enum PortText {
 
 /// Reads `-dport` or `-sport`; `icmp` is set for the `-dport` of a rule with an ICMP protocol.
 pub(super) fn parse(text: &str, icmp: bool) -> Result<PortText, String> {
-    let mut ports = Ports {
-        written: text.to_owned(),
-        ranges: Vec::new(),
-        unreadable: Vec::new(),
-        services: Vec::new(),
-    };
+    let mut ports =
+        Ports { written: text.to_owned(), ranges: Vec::new(), unreadable: Vec::new(), services: Vec::new() };
     let (mut numbers, mut types) = (0, false);
     if text.ends_with(',') {
         return Err(format!("{} has a comma too many", shown(text)));
@@ -168,7 +179,11 @@ pub fn is_protocol(text: &str) -> bool {
 /// The number of a protocol given by name or by number.
 pub fn protocol_number(text: &str) -> Option<u16> {
     let by_name = PROTOCOLS.iter().find(|(name, _)| *name == text);
-    let (_, number) = by_name.or_else(|| PROTOCOLS.iter().find(|(_, number)| number.to_string() == text))?;
+    let by_number = || {
+        let number: u16 = text.parse().ok()?;
+        PROTOCOLS.iter().find(|(_, known)| *known == number).filter(|_| number.to_string() == text)
+    };
+    let (_, number) = by_name.or_else(by_number)?;
     Some(*number)
 }
 
@@ -225,13 +240,26 @@ mod tests {
         let list = |count: usize| (1..=count).map(|port| port.to_string()).collect::<Vec<_>>().join(",");
         assert!(parse(&list(15), false).is_ok() && parse(&list(16), false).is_err());
         assert!(parse(&format!("{},1:2", list(14)), false).is_err());
-        assert!(ports(&format!("{},ssh", list(15))).refused("tcp").is_some(), "names count only for iptables");
+        assert!(
+            ports(&format!("{},ssh", list(15))).refused("tcp").is_some(),
+            "names count only for iptables"
+        );
     }
 
     #[test]
     fn a_port_with_a_leading_zero_is_octal_to_iptables() {
         assert_eq!(ports("022").ranges, [(18, 18)]);
         assert!(ports("080").refused("tcp").is_some());
+    }
+
+    #[test]
+    fn a_single_port_for_udp_is_decimal_and_takes_any_service() {
+        let udp = |text| ports(text).settled("udp");
+        assert_eq!(udp("022").ranges, [(22, 22)]);
+        assert_eq!(udp("080:090").ranges, [(80, 90)]);
+        assert_eq!(udp("080").refused("udp"), None);
+        assert_eq!((udp("ssh").refused("udp"), udp("ssh").ranges), (None, vec![(22, 22)]));
+        assert!(udp("ssh,http").refused("udp").is_some() && udp("080,1").refused("udp").is_some());
     }
 
     #[test]

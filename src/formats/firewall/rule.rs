@@ -192,7 +192,9 @@ fn hint(rest: &str, is_group: bool) -> &'static str {
 fn split_macro(action: &str) -> (Option<&str>, &str) {
     let parts = action.strip_suffix(')').and_then(|text| text.rsplit_once('('));
     match parts {
-        Some((name, verdict)) if !name.is_empty() && Verdict::find(verdict).is_some() => (Some(name), verdict),
+        Some((name, verdict)) if !name.is_empty() && Verdict::find(verdict).is_some() => {
+            (Some(name), verdict)
+        }
         _ => (None, action),
     }
 }

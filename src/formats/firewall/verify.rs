@@ -54,8 +54,9 @@ pub(super) fn verify(raw: &Raw<'_>, place: &Place<'_>) -> Result<Rule, String> {
     if let Target::Macro(known, _) = &target {
         check_macro(known, raw, family.0)?;
     }
-    let ports = |text: Option<PortText>| match text {
-        Some(PortText::Ports(ports)) => Some(ports),
+    let settled = |ports: Ports| protocol.map_or(ports.clone(), |protocol| ports.settled(protocol));
+    let dport = match dport {
+        Some(PortText::Ports(ports)) if !icmp => Some(settled(ports)),
         _ => None,
     };
     let mut rule = Rule {
@@ -66,8 +67,8 @@ pub(super) fn verify(raw: &Raw<'_>, place: &Place<'_>) -> Result<Rule, String> {
         protocol: protocol.map(str::to_owned),
         source,
         dest,
-        dport: if icmp { None } else { ports(dport) },
-        sport,
+        dport,
+        sport: sport.map(settled),
         icmp_type: raw.icmp_type.or(raw.dport).filter(|_| icmp).map(str::to_owned),
         log: raw.log,
         comment: raw.comment.clone().filter(|text| !text.is_empty()),
@@ -241,7 +242,8 @@ fn check_set(name: &Reference, place: &Place<'_>) -> Result<(), String> {
 
 /// The parser's check of an alias: it looks in every file and ignores the scope, except for the family.
 fn check_alias(name: &Reference, place: &Place<'_>) -> Result<Option<Family>, String> {
-    let own = place.own.aliases.get(&name.name).filter(|_| !place.in_group || place.level == Level::Datacenter);
+    let own =
+        place.own.aliases.get(&name.name).filter(|_| !place.in_group || place.level == Level::Datacenter);
     let datacenter = place.datacenter.aliases.get(&name.name);
     if own.is_none() && datacenter.is_none() {
         let why = if name.name == "local_network" { ": the built-in one does not count" } else { "" };
@@ -255,7 +257,11 @@ fn check_alias(name: &Reference, place: &Place<'_>) -> Result<Option<Family>, St
 /// A parameter may repeat what the macro says, not contradict it.
 fn check_macro(known: &Macro, raw: &Raw<'_>, family: Option<Family>) -> Result<(), String> {
     for row in known.rows_to_verify(family) {
-        let pairs = [("-p", raw.protocol, row.protocol), ("-dport", raw.dport, row.dport), ("-sport", raw.sport, row.sport)];
+        let pairs = [
+            ("-p", raw.protocol, row.protocol),
+            ("-dport", raw.dport, row.dport),
+            ("-sport", raw.sport, row.sport),
+        ];
         for (flag, written, fixed) in pairs {
             if !fixed.is_empty() && written.is_some_and(|written| written != fixed) {
                 return Err(format!("`{flag}` contradicts the macro {}, which has `{fixed}`", known.name));
