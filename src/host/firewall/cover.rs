@@ -15,7 +15,7 @@ pub const WORLD_V6: u32 = 32;
 /// IPv4 networks that are not reachable through the Internet. Networks for documentation are left out: where they
 /// stand in a configuration, they stand for public ones.
 const NOT_PUBLIC_V4: [(Ipv4Addr, u32); 10] = [
-    (Ipv4Addr::new(0, 0, 0, 0), 8),
+    (Ipv4Addr::UNSPECIFIED, 8),
     (Ipv4Addr::new(10, 0, 0, 0), 8),
     (Ipv4Addr::new(100, 64, 0, 0), 10),
     (Ipv4Addr::new(127, 0, 0, 0), 8),
@@ -27,10 +27,8 @@ const NOT_PUBLIC_V4: [(Ipv4Addr, u32); 10] = [
     (Ipv4Addr::new(224, 0, 0, 0), 3),
 ];
 /// The only IPv6 networks that are reachable through the Internet: global unicast and the NAT64 prefix.
-const PUBLIC_V6: [(Ipv6Addr, u32); 2] = [
-    (Ipv6Addr::new(0x2000, 0, 0, 0, 0, 0, 0, 0), 3),
-    (Ipv6Addr::new(0x64, 0xff9b, 0, 0, 0, 0, 0, 0), 96),
-];
+const PUBLIC_V6: [(Ipv6Addr, u32); 2] =
+    [(Ipv6Addr::new(0x2000, 0, 0, 0, 0, 0, 0, 0), 3), (Ipv6Addr::new(0x64, 0xff9b, 0, 0, 0, 0, 0, 0), 96)];
 /// IPv4 addresses of the host itself.
 const LOOPBACK_V4: (Ipv4Addr, u32) = (Ipv4Addr::new(127, 0, 0, 0), 8);
 /// The IPv6 address of the host itself.
@@ -213,7 +211,9 @@ impl AddressSet {
         Some(match address {
             Address::Networks(list) => Self::empty().apply(list, false),
             Address::Range(first, last) => Self::range(*first, *last),
-            Address::Alias(name) => names.alias(name).map_or_else(Self::empty, |alias| Self::network(alias.cidr)),
+            Address::Alias(name) => {
+                names.alias(name).map_or_else(Self::empty, |alias| Self::network(alias.cidr))
+            }
             Address::Set(name) => match names.set(name) {
                 Some(Found::Set(set, names)) => Self::ip_set(set, &names),
                 Some(Found::Network) => return None,

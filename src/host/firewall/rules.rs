@@ -159,7 +159,8 @@ pub fn tcp_accepts<'a>(
     let names = &Names::of(firewall, datacenter);
     let mut accepts: Vec<Accept<'a>> = Vec::new();
     let inbound = written_out(firewall, datacenter, Direction::In);
-    for found in inbound.into_iter().filter(|found| found.verdict == Verdict::Accept && found.takes_tcp(port)) {
+    for found in inbound.into_iter().filter(|found| found.verdict == Verdict::Accept && found.takes_tcp(port))
+    {
         let (source, destination) = (found.source(names), found.destination(names));
         match accepts.last_mut() {
             Some(last) if is_same(last, &found) => {
