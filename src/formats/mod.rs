@@ -20,6 +20,7 @@ pub mod dm_uuid;
 pub mod domains_cfg;
 pub mod dpkg_status;
 pub mod escapes;
+pub mod firewall;
 pub mod fstab;
 pub mod group;
 pub mod guest;

@@ -7,6 +7,7 @@
 pub mod access;
 pub mod cluster;
 pub mod fact;
+pub mod firewall;
 pub mod identity;
 pub mod system;
 
