@@ -160,15 +160,13 @@ mod tests {
     fn key(text: &str) -> Vec<Vec<(Vec<i32>, String)>> {
         const RUNS: usize = 40;
         let text = text.trim_matches(|c: char| c.is_ascii_whitespace());
-        let digits = |part: &str| part.chars().all(|c| c.is_ascii_digit());
-        let (epoch, rest) = match text.find(':') {
-            Some(at) if digits(&text[..at]) => (&text[..at], &text[at + 1..]),
-            _ => ("", text),
-        };
-        let (upstream, revision) = match rest.rfind('-') {
-            Some(at) => (&rest[..at], &rest[at + 1..]),
-            None => (rest, ""),
-        };
+        let mut cut = text.splitn(2, ':').map(str::to_owned).collect::<Vec<_>>();
+        if cut.len() == 1 || !cut[0].chars().all(|c| c.is_ascii_digit()) {
+            cut = vec![String::new(), text.to_owned()];
+        }
+        let mut parts = cut[1].split('-').map(str::to_owned).collect::<Vec<_>>();
+        let revision = if parts.len() > 1 { parts.pop().unwrap() } else { String::new() };
+        let upstream = parts.join("-");
         let runs = |part: &str| {
             let mut list = Vec::new();
             let mut bytes = part.bytes().peekable();
@@ -190,7 +188,7 @@ mod tests {
             }
             list
         };
-        vec![runs(epoch), runs(upstream), runs(revision)]
+        vec![runs(&cut[0]), runs(&upstream), runs(&revision)]
     }
 
     proptest! {
