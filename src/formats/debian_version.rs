@@ -9,7 +9,7 @@
 use std::cmp::Ordering;
 
 /// A version taken apart, borrowed from its text.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy)]
 pub struct Version<'a> {
     /// Digits of the epoch without leading zeros: empty for epoch 0.
     pub epoch: &'a str,
@@ -38,6 +38,15 @@ impl Ord for Version<'_> {
         compare_numbers(self.epoch.as_bytes(), other.epoch.as_bytes())
             .then_with(|| compare_parts(self.upstream.as_bytes(), other.upstream.as_bytes()))
             .then_with(|| compare_parts(self.revision.as_bytes(), other.revision.as_bytes()))
+    }
+}
+
+impl Eq for Version<'_> {}
+
+/// Equal for dpkg: the texts may differ.
+impl PartialEq for Version<'_> {
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp(other).is_eq()
     }
 }
 
