@@ -60,6 +60,7 @@ pub mod vmlist;
 pub mod vzdump;
 pub mod vzdump_conf;
 pub mod vzdump_cron;
+pub mod sshd;
 
 /// What a parser made of a text.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
