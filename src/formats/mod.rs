@@ -48,6 +48,7 @@ pub mod section_config;
 pub mod shadow;
 pub mod shadow_cfg;
 mod shell;
+pub mod sshd;
 pub mod storage_cfg;
 pub mod sysctl_conf;
 pub mod systemd_conf;
@@ -60,7 +61,6 @@ pub mod vmlist;
 pub mod vzdump;
 pub mod vzdump_conf;
 pub mod vzdump_cron;
-pub mod sshd;
 
 /// What a parser made of a text.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
