@@ -8,6 +8,7 @@ pub mod access;
 pub mod cluster;
 pub mod datacenter;
 pub mod fact;
+pub mod firewall;
 pub mod identity;
 pub mod system;
 
