@@ -234,12 +234,11 @@ fn reasons(administrators: Option<&Administrators>, id: &str) -> Option<Vec<Show
 
 impl ShownReason {
     fn of(administrator: &Administrator, reason: &Reason) -> Self {
-        let words = reason.words();
-        let why = match &administrator.owner {
-            Some(owner) if administrator.through_owner => format!("has every right of {owner}, who {words}"),
-            _ => words,
-        };
-        Self { rule: reason.rule.id, why, acl: reason.grants.iter().map(ShownAcl::of).collect() }
+        Self {
+            rule: reason.rule.id,
+            why: administrator.words(reason),
+            acl: reason.grants.iter().map(ShownAcl::of).collect(),
+        }
     }
 }
 

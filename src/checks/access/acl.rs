@@ -201,11 +201,15 @@ fn power(
     }
     let by_itself = waiting.entries.iter().all(|entry| only_looks(cfg, entry));
     let by_groups = waiting.groups.iter().all(|(group, _)| !strong.contains(group));
-    if by_itself && by_groups {
-        (Severity::Low, "may look at what the ACL names".to_owned())
-    } else {
-        (Severity::Medium, "gets the rights that wait there".to_owned())
-    }
+    let severity = if by_itself && by_groups { Severity::Low } else { Severity::Medium };
+    (severity, format!("gets {}", rights(waiting)))
+}
+
+/// What waits, in words.
+fn rights(waiting: &Waiting<'_>) -> String {
+    let entries = waiting.entries.iter().map(|entry| format!("{} on {}", entry.role, entry.path));
+    let groups = waiting.groups.iter().map(|(group, _)| format!("the rights of the group {group}"));
+    entries.chain(groups).take(LINES_SHOWN).collect::<Vec<_>>().join(", ")
 }
 
 /// Whether an entry gives nothing but the right to look.
