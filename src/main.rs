@@ -1,2 +1,7 @@
 //! The `pve-audit` command.
-fn main() {}
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    pve_audit::cli::main()
+}

@@ -1,21 +1,24 @@
-//! The Proxmox VE release whose parsers are imitated.
+//! The Proxmox VE major releases whose files and rules are understood.
 
 use std::fmt;
 
-/// A supported Proxmox VE major release.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+/// A Proxmox VE major release. Rules that differ between releases take it as a parameter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Release {
-    /// Proxmox VE 7, on Debian 11 bullseye.
+    /// Proxmox VE 7, on Debian 11 (bullseye).
     Pve7,
-    /// Proxmox VE 8, on Debian 12 bookworm.
+    /// Proxmox VE 8, on Debian 12 (bookworm).
     Pve8,
-    /// Proxmox VE 9, on Debian 13 trixie.
+    /// Proxmox VE 9, on Debian 13 (trixie).
     Pve9,
 }
 
 impl Release {
+    /// Every release, oldest first.
+    pub const ALL: [Self; 3] = [Self::Pve7, Self::Pve8, Self::Pve9];
+
     /// The major version number.
-    pub fn major(self) -> u8 {
+    pub const fn major(self) -> u8 {
         match self {
             Self::Pve7 => 7,
             Self::Pve8 => 8,
@@ -23,20 +26,15 @@ impl Release {
         }
     }
 
-    /// The release with this major version number, if it is a supported one.
+    /// The release with this major version number, if it is one of [`Release::ALL`].
     pub fn from_major(major: u8) -> Option<Self> {
-        match major {
-            7 => Some(Self::Pve7),
-            8 => Some(Self::Pve8),
-            9 => Some(Self::Pve9),
-            _ => None,
-        }
+        Self::ALL.into_iter().find(|release| release.major() == major)
     }
 }
 
 impl fmt::Display for Release {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(out, "Proxmox VE {}", self.major())
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Proxmox VE {}", self.major())
     }
 }
 
@@ -45,14 +43,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_release_and_its_number_name_each_other() {
-        for major in 0..=u8::MAX {
-            match Release::from_major(major) {
-                Some(release) => assert_eq!(release.major(), major),
-                None => assert!(!(7..=9).contains(&major)),
-            }
-        }
-        assert_eq!(Release::Pve9.to_string(), "Proxmox VE 9");
+    fn releases_are_ordered_and_found_by_their_major_number() {
         assert!(Release::Pve7 < Release::Pve8 && Release::Pve8 < Release::Pve9);
+        for release in Release::ALL {
+            assert_eq!(Release::from_major(release.major()), Some(release));
+        }
+        assert_eq!(Release::from_major(6), None);
+        assert_eq!(Release::from_major(10), None);
+    }
+
+    #[test]
+    fn a_release_is_written_with_the_product_name() {
+        assert_eq!(Release::Pve9.to_string(), "Proxmox VE 9");
     }
 }

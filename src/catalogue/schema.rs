@@ -1,0 +1,360 @@
+//! The grammar of a check file, shared by the build script (built-in checks) and the test harness (cases).
+//!
+//! Unknown keys and wrong types are errors with file and line: a misspelt key must never weaken a check.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+/// What an attacker gains, from context to full control.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "lowercase")]
+pub enum Severity {
+    /// Context, never counted against the host.
+    Info,
+    /// Hardening.
+    Low,
+    /// A barrier is weakened; a second flaw is needed.
+    Medium,
+    /// One realistic step from critical, an exposed secret, or unrecoverable loss.
+    High,
+    /// Unauthenticated, guest-to-host or tenant-to-Administrator now.
+    Critical,
+}
+
+/// The nine security areas; every check belongs to one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "lowercase")]
+pub enum Area {
+    /// Isolation of guests from the host and from each other.
+    Isolation,
+    /// Access control and authentication.
+    Access,
+    /// Network security.
+    Network,
+    /// Encryption and data protection.
+    Encryption,
+    /// Patch management.
+    Patching,
+    /// Monitoring and logging.
+    Monitoring,
+    /// Backup and disaster recovery.
+    Backup,
+    /// Compliance and auditing.
+    Compliance,
+    /// Support and advisories.
+    Support,
+}
+
+/// Whose property is judged: decides what a fingerprint is made of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "lowercase")]
+pub enum Scope {
+    /// The cluster's shared configuration: the same finding on every node.
+    Cluster,
+    /// One node.
+    Node,
+    /// One guest, wherever it runs.
+    Guest,
+}
+
+/// How far a site wants to go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Profile {
+    /// Every node should pass.
+    Baseline,
+    /// On top of baseline, for high demands.
+    Strict,
+}
+
+/// One check file.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CheckFile {
+    /// Names the bad thing, at most 100 characters.
+    pub title: String,
+    /// Default severity of a finding.
+    pub severity: Severity,
+    /// The area it counts in.
+    pub area: Area,
+    /// Whose property is judged.
+    pub scope: Scope,
+    /// The profiles it belongs to.
+    pub profiles: Vec<Profile>,
+    /// Why an attacker cares.
+    pub rationale: String,
+    /// What to do, and what it could break.
+    pub remediation: String,
+    /// When this is fine.
+    pub exceptions: String,
+    /// Links for further reading.
+    #[serde(default)]
+    pub references: Vec<String>,
+    /// Control numbers by framework.
+    #[serde(default)]
+    pub mappings: BTreeMap<String, Vec<String>>,
+    /// What a site can set.
+    #[serde(default)]
+    pub parameters: BTreeMap<String, ParameterFile>,
+    /// Where it applies.
+    #[serde(default)]
+    pub when: WhenFile,
+    /// What must hold, if no code is needed.
+    pub assert: Option<AssertFile>,
+    /// Examples, executed by the tests and printed in the documentation.
+    #[serde(default)]
+    pub case: Vec<CaseFile>,
+}
+
+/// A value a site can set.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ParameterFile {
+    /// The default; its type is the parameter's type.
+    pub default: ValueFile,
+    /// What it means, with its unit.
+    pub about: String,
+    /// Smallest number.
+    pub min: Option<i64>,
+    /// Largest number.
+    pub max: Option<i64>,
+}
+
+/// The value of a parameter.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(untagged)]
+pub enum ValueFile {
+    /// A switch.
+    Flag(bool),
+    /// A number.
+    Number(i64),
+    /// A word or a sentence.
+    Text(String),
+    /// A list of words.
+    List(Vec<String>),
+}
+
+/// Where a check applies; not met is not-applicable.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct WhenFile {
+    /// Proxmox VE releases, such as `>=8`, `<9` or `=7`.
+    pub pve: Option<String>,
+}
+
+/// What must hold, for checks that need no code.
+#[derive(Debug, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum AssertFile {
+    /// A kernel parameter of the running kernel.
+    Sysctl(SysctlFile),
+    /// Existence, mode and owner of a file.
+    File(FileFile),
+    /// An effective sshd setting.
+    Sshd(SshdFile),
+    /// An installed Debian package.
+    Package(PackageFile),
+    /// The enablement of a systemd unit.
+    Unit(UnitFile),
+    /// The options of a mount.
+    Mount(MountFile),
+    /// An argument of the kernel command line.
+    KernelArgument(KernelArgumentFile),
+    /// A kernel module that must not be loadable.
+    Module(ModuleFile),
+    /// A key in a file of `key separator value` lines.
+    Option(OptionFile),
+}
+
+/// What a value must be. Every given part must hold.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ExpectFile {
+    /// One of these words; a single `$name` stands for the parameter of that name.
+    pub one_of: Option<Vec<String>>,
+    /// None of these words; a single `$name` stands for the parameter of that name.
+    pub none_of: Option<Vec<String>>,
+    /// A number not below this.
+    pub at_least: Option<i64>,
+    /// A number not above this.
+    pub at_most: Option<i64>,
+}
+
+/// `kind = "sysctl"`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SysctlFile {
+    /// The key with dots, such as `kernel.kptr_restrict`.
+    pub key: String,
+    /// What its value must be.
+    pub expect: ExpectFile,
+}
+
+/// `kind = "file"`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FileFile {
+    /// Absolute path.
+    pub path: String,
+    /// Permission bits that may be set, in octal, such as `0640`.
+    pub mode_at_most: Option<String>,
+    /// The owning user id.
+    pub uid: Option<u32>,
+    /// The owning group ids that are fine.
+    pub gid: Option<Vec<u32>>,
+    /// What a missing file means: `pass`, `fail` or `not_applicable`.
+    pub missing: MissingFile,
+}
+
+/// What it means that a file is missing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum MissingFile {
+    /// As it should be.
+    Pass,
+    /// The bad thing.
+    Fail,
+    /// The feature is not there.
+    NotApplicable,
+}
+
+/// `kind = "sshd"`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SshdFile {
+    /// The keyword, in any case.
+    pub keyword: String,
+    /// What each of its values must be, in the words of `sshd -T`.
+    pub expect: ExpectFile,
+}
+
+/// `kind = "package"`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PackageFile {
+    /// One of these must be (or none of these may be) installed.
+    pub any_of: Vec<String>,
+    /// Whether it must be installed (true) or absent (false).
+    pub installed: bool,
+}
+
+/// `kind = "unit"`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct UnitFile {
+    /// The unit, with its suffix.
+    pub name: String,
+    /// The package it comes from: not installed is not-applicable.
+    pub package: String,
+    /// Whether it must be started at boot (true) or must not (false).
+    pub enabled: bool,
+}
+
+/// `kind = "mount"`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MountFile {
+    /// The mount point.
+    pub path: String,
+    /// Options that must be set.
+    pub options: Vec<String>,
+}
+
+/// `kind = "kernel_argument"`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct KernelArgumentFile {
+    /// The argument, without `=`.
+    pub name: String,
+    /// Values that are bad; an empty list means that any use of it is.
+    pub bad_values: Vec<String>,
+}
+
+/// `kind = "module"`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ModuleFile {
+    /// The modules that must be neither loaded nor loadable.
+    pub names: Vec<String>,
+}
+
+/// `kind = "option"`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OptionFile {
+    /// Absolute path.
+    pub path: String,
+    /// The key.
+    pub key: String,
+    /// What stands between key and value.
+    pub separator: char,
+    /// What upstream uses when the key or the file is missing.
+    pub default: String,
+    /// What its value must be.
+    pub expect: ExpectFile,
+}
+
+/// One example of a check.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CaseFile {
+    /// A sentence.
+    pub name: String,
+    /// The verdict of the check, or of its subjects by their id.
+    pub expect: ExpectedFile,
+    /// The host it is laid over: `pve9` (default), `pve8`, `pve7`, `debian13` or `nothing`.
+    #[serde(default)]
+    pub host: Option<String>,
+    /// The clock, RFC 3339.
+    pub now: Option<String>,
+    /// Parameters set by the site.
+    #[serde(default)]
+    pub parameters: BTreeMap<String, ValueFile>,
+    /// Files by path.
+    #[serde(default)]
+    pub files: BTreeMap<String, FileCase>,
+}
+
+/// What a case expects.
+#[derive(Debug, Deserialize)]
+#[serde(untagged)]
+pub enum ExpectedFile {
+    /// Of the whole check.
+    Check(String),
+    /// Of subjects, by id.
+    Subjects(BTreeMap<String, String>),
+}
+
+/// A file of a case: its text, or a table.
+#[derive(Debug, Deserialize)]
+#[serde(untagged)]
+pub enum FileCase {
+    /// A regular file, 0644 root:root.
+    Text(String),
+    /// Anything else.
+    Node(NodeCase),
+}
+
+/// A file of a case with more than a text.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NodeCase {
+    /// Its text.
+    pub text: Option<String>,
+    /// Target, if it is a link.
+    pub link: Option<String>,
+    /// `folder`, `fifo` or `absent` (nothing there although the base host has it).
+    pub kind: Option<String>,
+    /// Octal mode.
+    pub mode: Option<String>,
+    /// Owning user id.
+    pub uid: Option<u32>,
+    /// Owning group id.
+    pub gid: Option<u32>,
+    /// How reading it ends: `denied`, `too_large`, `not_utf8`, `timed_out` or `io_error`.
+    pub error: Option<String>,
+}

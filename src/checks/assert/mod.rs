@@ -1,0 +1,30 @@
+//! One function per assertion kind. A kind names the fact it takes, the subject it judges and the value it compares.
+
+mod expect;
+mod files;
+mod kernel;
+mod packages;
+
+use super::{Judged, Look};
+use crate::catalogue::Assertion;
+
+/// Judges an assertion.
+pub(super) fn judge(look: &Look<'_>, assertion: &'static Assertion) -> Judged {
+    match assertion {
+        Assertion::Sysctl { key, expect } => kernel::sysctl(look, key, expect),
+        Assertion::KernelArgument { name, bad_values } => kernel::argument(look, name, bad_values),
+        Assertion::Module { names } => kernel::modules(look, names),
+        Assertion::File { path, mode_at_most, uid, gid, missing } => files::file(
+            look,
+            path,
+            &files::Wanted { mode_at_most: *mode_at_most, uid: *uid, gid, missing: *missing },
+        ),
+        Assertion::Mount { path, options } => files::mount(look, path, options),
+        Assertion::Option { path, key, separator, default, expect } => {
+            files::option(look, path, &files::Key { name: key, separator: *separator, default }, expect)
+        }
+        Assertion::Package { any_of, installed } => packages::package(look, any_of, *installed),
+        Assertion::Unit { name, package, enabled } => packages::unit(look, name, package, *enabled),
+        Assertion::Sshd { .. } => Err(crate::host::Stop::not_applicable("x")),
+    }
+}

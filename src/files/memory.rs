@@ -1,0 +1,206 @@
+//! A tree in memory, for the cases of the catalogue: contents, modes, owners, links and read errors without
+//! root and without a disk.
+
+use std::collections::BTreeMap;
+
+use super::{Answer, Entry, Kind, Meta, TroubleKind};
+
+/// The kernel's limit on links in one lookup.
+const MAX_LINKS: u32 = 40;
+
+/// What stands at a path of a [`Tree`].
+#[derive(Debug, Clone)]
+pub struct Node {
+    content: Content,
+    mode: Option<u32>,
+    uid: u32,
+    gid: u32,
+    error: Option<TroubleKind>,
+}
+
+#[derive(Debug, Clone)]
+enum Content {
+    File(Vec<u8>),
+    Folder,
+    Link(String),
+    Other,
+}
+
+impl Node {
+    fn of(content: Content) -> Self {
+        Self { content, mode: None, uid: 0, gid: 0, error: None }
+    }
+
+    /// A regular file, 0644 root:root.
+    pub fn file(bytes: impl Into<Vec<u8>>) -> Self {
+        Self::of(Content::File(bytes.into()))
+    }
+
+    /// A folder, 0755 root:root.
+    pub fn folder() -> Self {
+        Self::of(Content::Folder)
+    }
+
+    /// A symbolic link to `target`.
+    pub fn link(target: impl Into<String>) -> Self {
+        Self::of(Content::Link(target.into()))
+    }
+
+    /// A FIFO.
+    pub fn fifo() -> Self {
+        Self::of(Content::Other)
+    }
+
+    /// The same with permission bits `mode`.
+    #[must_use]
+    pub fn mode(mut self, mode: u32) -> Self {
+        self.mode = Some(mode);
+        self
+    }
+
+    /// The same with an owner.
+    #[must_use]
+    pub fn owner(mut self, uid: u32, gid: u32) -> Self {
+        (self.uid, self.gid) = (uid, gid);
+        self
+    }
+
+    /// The same, but every access ends with `error`.
+    #[must_use]
+    pub fn failing(mut self, error: TroubleKind) -> Self {
+        self.error = Some(error);
+        self
+    }
+
+    /// The bytes, if it is a regular file.
+    pub fn bytes(&self) -> Option<&[u8]> {
+        match &self.content {
+            Content::File(bytes) => Some(bytes),
+            _ => None,
+        }
+    }
+
+    fn kind(&self) -> Kind {
+        match self.content {
+            Content::File(_) => Kind::File,
+            Content::Folder => Kind::Folder,
+            Content::Link(_) => Kind::Link,
+            Content::Other => Kind::Other,
+        }
+    }
+
+    fn meta(&self) -> Meta {
+        let default = if self.kind() == Kind::Folder { 0o755 } else { 0o644 };
+        let size = self.bytes().map_or(0, <[u8]>::len) as u64;
+        let mode = self.mode.unwrap_or(default);
+        Meta { kind: self.kind(), mode, uid: self.uid, gid: self.gid, size, modified: 0 }
+    }
+}
+
+/// A file system in memory. Folders above a node exist without being named.
+#[derive(Debug, Clone, Default)]
+pub struct Tree {
+    nodes: BTreeMap<String, Node>,
+}
+
+impl Tree {
+    /// Puts `node` at the absolute `path`, in the place of what stood there.
+    pub fn insert(&mut self, path: &str, node: Node) {
+        self.nodes.insert(path.to_owned(), node);
+    }
+
+    /// Removes what stands at exactly `path`.
+    pub fn remove(&mut self, path: &str) {
+        self.nodes.remove(path);
+    }
+
+    /// Every path with what stands there.
+    pub fn nodes(&self) -> impl Iterator<Item = (&str, &Node)> {
+        self.nodes.iter().map(|(path, node)| (path.as_str(), node))
+    }
+
+    pub(super) fn read(&self, path: &str, limit: u64) -> Answer<Vec<u8>> {
+        match self.at(path)?.content {
+            Content::File(ref bytes) if bytes.len() as u64 > limit => Err(TroubleKind::TooLarge { limit }),
+            Content::File(ref bytes) => Ok(bytes.clone()),
+            _ => Err(TroubleKind::NotAFile),
+        }
+    }
+
+    pub(super) fn stat(&self, path: &str) -> Answer<Meta> {
+        Ok(self.at(path)?.meta())
+    }
+
+    pub(super) fn link(&self, path: &str) -> Answer<String> {
+        let (folder, name) = path.rsplit_once('/').ok_or(TroubleKind::Missing)?;
+        let real = format!("{}/{name}", self.real(folder, MAX_LINKS)?);
+        match self.nodes.get(&real).map(|node| (&node.error, &node.content)) {
+            Some((Some(error), _)) => Err(error.clone()),
+            Some((None, Content::Link(target))) => Ok(target.clone()),
+            Some(_) => Err(TroubleKind::NotAFile),
+            None => self.at(path).and(Err(TroubleKind::NotAFile)),
+        }
+    }
+
+    pub(super) fn list(&self, path: &str) -> Answer<Vec<Entry>> {
+        if self.at(path)?.kind() != Kind::Folder {
+            return Err(TroubleKind::NotAFile);
+        }
+        let prefix = format!("{}/", self.real(path, MAX_LINKS)?);
+        let mut entries: BTreeMap<&str, Kind> = BTreeMap::new();
+        for (inner, node) in self.nodes.range(prefix.clone()..) {
+            let Some(rest) = inner.strip_prefix(&prefix) else { break };
+            match rest.split_once('/') {
+                Some((folder, _)) => entries.insert(folder, Kind::Folder),
+                None => entries.insert(rest, node.kind()),
+            };
+        }
+        Ok(entries.into_iter().map(|(name, kind)| Entry { name: name.to_owned(), kind }).collect())
+    }
+
+    /// The node at `path`, links followed.
+    fn at(&self, path: &str) -> Answer<Node> {
+        let real = self.real(path, MAX_LINKS)?;
+        if let Some(node) = self.nodes.get(&real) {
+            return node.error.clone().map_or_else(|| Ok(node.clone()), Err);
+        }
+        let prefix = format!("{real}/");
+        let implied =
+            self.nodes.range(prefix.clone()..).next().is_some_and(|(key, _)| key.starts_with(&prefix));
+        if real.is_empty() || implied { Ok(Node::folder()) } else { Err(TroubleKind::Missing) }
+    }
+
+    /// The path with every link in it followed; `..` stops at the root. Empty for the root itself.
+    fn real(&self, path: &str, links_left: u32) -> Answer<String> {
+        let mut done: Vec<&str> = Vec::new();
+        let mut rest = path.split('/');
+        while let Some(part) = rest.next() {
+            match part {
+                "" | "." => continue,
+                ".." => {
+                    done.pop();
+                    continue;
+                }
+                name => done.push(name),
+            }
+            let here = format!("/{}", done.join("/"));
+            let Some(node) = self.nodes.get(&here) else { continue };
+            if let Some(error) = &node.error
+                && !matches!(node.content, Content::File(_))
+            {
+                return Err(error.clone());
+            }
+            if let Content::Link(target) = &node.content {
+                let Some(links_left) = links_left.checked_sub(1) else {
+                    return Err(TroubleKind::Io(nix::errno::Errno::ELOOP));
+                };
+                done.pop();
+                let base =
+                    if target.starts_with('/') { String::new() } else { format!("/{}", done.join("/")) };
+                let tail: Vec<&str> = rest.collect();
+                return self.real(&format!("{base}/{target}/{}", tail.join("/")), links_left);
+            }
+        }
+        Ok(done.iter().fold(String::new(), |path, part| path + "/" + part))
+    }
+}

@@ -1,0 +1,388 @@
+//! The lines of user.cfg, one after the other.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::acl_path::normalise;
+use super::names::{ROOT, is_plain_name, is_pool_name, is_storage_id, is_user_id, split_token_id};
+use super::text::{Fields, digits, has_new_white_space, is_true, list, trim};
+use super::{AclEntry, AclSubject, Group, Keys, Pool, Role, Token, User, UserCfg, roles};
+use crate::formats::release::Release;
+use crate::formats::{Issue, Parsed, numbered, shown};
+
+/// Most ACL entries that are read. A line grants each of its roles to each of its subjects, so a small file
+/// could otherwise ask for a table of any size.
+pub const ACL_LIMIT: usize = 200_000;
+
+/// First release whose pve-common (9.1.17 and later) splits lists inside some letters.
+const NEW_WHITE_SPACE: Release = Release::Pve9;
+
+/// Reads user.cfg by the rules of `release`. An empty text, also that of a missing file, gives `root@pam` and
+/// nothing else.
+pub fn parse(text: &str, release: Release) -> Parsed<UserCfg> {
+    let mut reader = Reader::new(release);
+    for (number, line) in numbered(text) {
+        let line = trim(line);
+        if !line.is_empty() {
+            reader.line = number;
+            reader.read(line);
+        }
+    }
+    reader.finish()
+}
+
+/// Roles on one path for one subject.
+type AclKey = (String, AclSubject, String);
+
+struct Reader {
+    cfg: UserCfg,
+    acl: BTreeMap<AclKey, (bool, u32)>,
+    vm_pools: BTreeMap<u64, String>,
+    issues: Vec<Issue>,
+    line: u32,
+}
+
+impl Reader {
+    fn new(release: Release) -> Self {
+        let root = User { enable: true, line: None, ..User::empty(0) };
+        let cfg = UserCfg {
+            release,
+            users: BTreeMap::from([(ROOT.to_owned(), root)]),
+            groups: BTreeMap::new(),
+            pools: BTreeMap::new(),
+            roles: BTreeMap::new(),
+            acl: Vec::new(),
+        };
+        Self { cfg, acl: BTreeMap::new(), vm_pools: BTreeMap::new(), issues: Vec::new(), line: 0 }
+    }
+
+    fn issue(&mut self, what: impl Into<String>) {
+        self.issues.push(Issue::new(self.line, what));
+    }
+
+    fn read(&mut self, line: &str) {
+        let (kind, fields) = Fields::split(line);
+        let known_fields = match kind {
+            "user" => {
+                self.user(&fields);
+                8
+            }
+            "token" => {
+                self.token(&fields);
+                4
+            }
+            "group" => {
+                self.group(&fields);
+                3
+            }
+            "pool" => {
+                self.pool(&fields);
+                4
+            }
+            "role" => {
+                self.role(&fields);
+                2
+            }
+            "acl" => {
+                self.acl(&fields);
+                4
+            }
+            // Not quoted: it may be a misspelt user line.
+            _ => return self.issue("unknown kind of line is ignored"),
+        };
+        if fields.any_after(known_fields) {
+            self.issue(format!("fields after number {known_fields} of a {kind} line are ignored"));
+        }
+    }
+
+    fn user(&mut self, fields: &Fields<'_>) {
+        let id = fields.get(1);
+        if !is_user_id(id) {
+            return self.issue("user with an invalid user id is ignored");
+        }
+        let Some(expire) = seconds(fields.get(3)) else {
+            return self.issue(format!("user {} is ignored: his expiry is not a number", shown(id)));
+        };
+        let user = User {
+            enable: is_true(fields.get(2)),
+            expire,
+            first_name: fields.text(4),
+            last_name: fields.text(5),
+            // Neither decoded nor dropped when it is `0`.
+            email: Some(fields.get(6)).filter(|email| !email.is_empty()).map(ToOwned::to_owned),
+            comment: fields.text(7),
+            keys: Keys::classify(fields.get(8)),
+            ..User::empty(self.line)
+        };
+        let replaced = self.cfg.users.insert(id.to_owned(), user);
+        if replaced.is_some_and(|old| old.line.is_some() || !old.tokens.is_empty()) {
+            self.issue(format!("line for user {} replaces what stands above, also his tokens", shown(id)));
+        }
+    }
+
+    fn token(&mut self, fields: &Fields<'_>) {
+        let id = fields.get(1);
+        let Some((user, name)) = split_token_id(id) else {
+            return self.issue(format!("token with the invalid id {} is ignored", shown(id)));
+        };
+        let Some(expire) = seconds(fields.get(2)) else {
+            return self.issue(format!("token {} is ignored: its expiry is not a number", shown(id)));
+        };
+        let line = self.line;
+        let Some(owner) = self.cfg.users.get_mut(user) else {
+            return self.issue(format!("token {} is ignored: its user is not on a line above", shown(id)));
+        };
+        let token = owner.tokens.entry(name.to_owned()).or_insert(Token {
+            expire,
+            privsep: false,
+            comment: None,
+            line,
+        });
+        token.expire = expire;
+        token.privsep = is_true(fields.get(3));
+        token.comment = fields.text(4).or(token.comment.take());
+        token.line = line;
+    }
+
+    fn group(&mut self, fields: &Fields<'_>) {
+        let name = fields.get(1);
+        if !is_plain_name(name) {
+            return self.issue(format!("group with the invalid name {} is ignored", shown(name)));
+        }
+        let mut group = self.cfg.groups.remove(name).unwrap_or_else(|| Group {
+            members: BTreeSet::new(),
+            comment: None,
+            line: self.line,
+        });
+        group.comment = fields.text(3).or(group.comment);
+        for member in self.list(fields.get(2)) {
+            if !is_user_id(member) {
+                self.issue(format!("invalid user id {} in a group is ignored", shown(member)));
+                continue;
+            }
+            if let Some(user) = self.cfg.users.get_mut(member) {
+                user.noted_groups.insert(name.to_owned());
+            }
+            group.members.insert(member.to_owned());
+        }
+        self.cfg.groups.insert(name.to_owned(), group);
+    }
+
+    fn pool(&mut self, fields: &Fields<'_>) {
+        let name = fields.get(1);
+        if !is_pool_name(name, self.cfg.release) {
+            return self.issue(format!("pool with the invalid name {} is ignored", shown(name)));
+        }
+        self.link_pool(name);
+        let comment = fields.text(2);
+        let vms = self.pool_vms(name, fields.get(3));
+        let storages = self.pool_storages(fields.get(4));
+        let pool = self.pool_entry(name);
+        pool.comment = comment.or(pool.comment.take());
+        pool.vms.extend(vms);
+        pool.storages.extend(storages);
+    }
+
+    fn pool_entry(&mut self, name: &str) -> &mut Pool {
+        let line = self.line;
+        self.cfg.pools.entry(name.to_owned()).or_insert_with(|| Pool {
+            comment: None,
+            vms: BTreeSet::new(),
+            storages: BTreeSet::new(),
+            parent: None,
+            children: BTreeSet::new(),
+            line,
+        })
+    }
+
+    /// Brings the ancestors of a nested pool into being and links them.
+    fn link_pool(&mut self, name: &str) {
+        let mut current = name;
+        while let Some((parent, _)) = current.rsplit_once('/') {
+            self.pool_entry(current).parent = Some(parent.to_owned());
+            self.pool_entry(parent).children.insert(current.to_owned());
+            current = parent;
+        }
+    }
+
+    fn pool_vms(&mut self, pool: &str, field: &str) -> Vec<u64> {
+        let mut vms = Vec::new();
+        for item in self.list(field) {
+            let Some(vm) = digits(item) else {
+                self.issue(format!("invalid guest id {} in a pool is ignored", shown(item)));
+                continue;
+            };
+            if let Some(first) = self.vm_pools.get(&vm) {
+                let what = format!("guest {vm} is already in pool {}: this mention is ignored", shown(first));
+                self.issue(what);
+                continue;
+            }
+            self.vm_pools.insert(vm, pool.to_owned());
+            vms.push(vm);
+        }
+        vms
+    }
+
+    fn pool_storages(&mut self, field: &str) -> Vec<String> {
+        let mut storages = Vec::new();
+        for item in self.list(field) {
+            if is_storage_id(item) {
+                storages.push(item.to_owned());
+            } else {
+                self.issue(format!("invalid storage {} in a pool is ignored", shown(item)));
+            }
+        }
+        storages
+    }
+
+    fn role(&mut self, fields: &Fields<'_>) {
+        let name = fields.get(1);
+        if !is_plain_name(name) {
+            return self.issue(format!("role with the invalid name {} is ignored", shown(name)));
+        }
+        let release = self.cfg.release;
+        let line = self.line;
+        let items = self.list(fields.get(2));
+        let role = self.cfg.roles.entry(name.to_owned()).or_insert_with(|| Role {
+            privileges: BTreeSet::new(),
+            unknown: BTreeSet::new(),
+            builtin: roles::is_builtin(name, release),
+            line,
+        });
+        for item in items {
+            match roles::privilege(item, release) {
+                Some(privilege) => role.privileges.insert(privilege),
+                None => role.unknown.insert(item.to_owned()),
+            };
+        }
+    }
+
+    fn acl(&mut self, fields: &Fields<'_>) {
+        let propagate = is_true(fields.get(1));
+        let Some(path) = normalise(fields.get(2)) else {
+            return self.issue(format!("ACL on the invalid path {} is ignored", shown(fields.get(2))));
+        };
+        let roles = self.acl_roles(fields.get(4));
+        // Upstream does not look at the subjects of a line without a usable role.
+        let subjects = if roles.is_empty() { BTreeSet::new() } else { self.acl_subjects(fields.get(3)) };
+        for subject in &subjects {
+            for role in &roles {
+                let key = (path.clone(), subject.clone(), (*role).to_owned());
+                if self.acl.len() >= ACL_LIMIT && !self.acl.contains_key(&key) {
+                    return self.issue(format!(
+                        "more than {ACL_LIMIT} ACL entries: the rest of this line is not read"
+                    ));
+                }
+                self.acl.insert(key, (propagate, self.line));
+            }
+        }
+    }
+
+    fn acl_roles<'a>(&mut self, field: &'a str) -> BTreeSet<&'a str> {
+        let mut known = BTreeSet::new();
+        for item in self.list(field) {
+            if roles::is_builtin(item, self.cfg.release) || self.cfg.roles.contains_key(item) {
+                known.insert(item);
+            } else if is_plain_name(item) {
+                self.issue(format!("role {} of an ACL is not on a line above and is ignored", shown(item)));
+            } else {
+                self.issue(format!("invalid role name {} in an ACL is ignored", shown(item)));
+            }
+        }
+        known
+    }
+
+    fn acl_subjects(&mut self, field: &str) -> BTreeSet<AclSubject> {
+        let mut subjects = BTreeSet::new();
+        for item in self.list(field) {
+            match subject(item) {
+                Some(AclSubject::Token(id)) if self.cfg.token(&id).is_none() => {
+                    self.issue(format!(
+                        "token {} of an ACL is not on a line above and is ignored",
+                        shown(&id)
+                    ));
+                }
+                Some(subject) => {
+                    subjects.insert(subject);
+                }
+                None => {
+                    self.issue(format!(
+                        "{} in an ACL is no user, group or token and is ignored",
+                        shown(item)
+                    ));
+                }
+            }
+        }
+        subjects
+    }
+
+    fn list<'a>(&mut self, field: &'a str) -> Vec<&'a str> {
+        if self.cfg.release >= NEW_WHITE_SPACE && has_new_white_space(field) {
+            self.issue(
+                "list with a letter that pve-common from 9.1.17 on splits into pieces: read as before that",
+            );
+        }
+        list(field)
+    }
+
+    fn finish(mut self) -> Parsed<UserCfg> {
+        let entries = std::mem::take(&mut self.acl);
+        let cfg = &self.cfg;
+        let acl = entries.into_iter().map(|((path, subject, role), (propagate, line))| {
+            let dangling = match &subject {
+                AclSubject::User(id) => !cfg.users.contains_key(id),
+                AclSubject::Group(name) => !cfg.groups.contains_key(name),
+                AclSubject::Token(id) => cfg.token(id).is_none(),
+            };
+            AclEntry { path, subject, role, propagate, dangling, line }
+        });
+        let acl = acl.collect();
+        self.cfg.acl = acl;
+        Parsed { value: self.cfg, issues: self.issues }
+    }
+}
+
+/// Who an item of an ACL names, whether or not it exists. What follows an `@` but is no group name may still
+/// be a user id.
+fn subject(item: &str) -> Option<AclSubject> {
+    if let Some(group) = item.strip_prefix('@').filter(|group| is_plain_name(group)) {
+        return Some(AclSubject::Group(group.to_owned()));
+    }
+    if is_user_id(item) {
+        return Some(AclSubject::User(item.to_owned()));
+    }
+    split_token_id(item).map(|_| AclSubject::Token(item.to_owned()))
+}
+
+/// Seconds since the epoch; empty and `0` are never.
+fn seconds(field: &str) -> Option<u64> {
+    if is_true(field) { digits(field) } else { Some(0) }
+}
+
+impl User {
+    fn empty(line: u32) -> Self {
+        Self {
+            enable: false,
+            expire: 0,
+            first_name: None,
+            last_name: None,
+            email: None,
+            comment: None,
+            keys: Keys::None,
+            tokens: BTreeMap::new(),
+            noted_groups: BTreeSet::new(),
+            line: Some(line),
+        }
+    }
+}
+
+impl Keys {
+    fn classify(field: &str) -> Self {
+        if !is_true(field) {
+            Self::None
+        } else if field == "x" || field.starts_with("x!") {
+            Self::Marker
+        } else {
+            Self::LegacySecret
+        }
+    }
+}

@@ -1,0 +1,3 @@
+//! Access control: who may do what.
+
+pub mod effective;

@@ -1,0 +1,187 @@
+//! A fact: a value read from the host, with the doubts about it.
+
+use std::fmt;
+
+use crate::files::{Entry, Files, Text, Trouble};
+use crate::formats::Parsed;
+
+/// Something that was not read or not understood, and that a pass must therefore not rest on.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Doubt {
+    /// The file.
+    pub path: String,
+    /// Line, counted from 1, if it is about one.
+    pub line: Option<u32>,
+    /// One sentence without a full stop.
+    pub what: String,
+}
+
+impl Doubt {
+    /// A doubt about a whole file.
+    pub fn about(path: &str, what: impl Into<String>) -> Self {
+        Self { path: path.to_owned(), line: None, what: what.into() }
+    }
+
+    /// A doubt about one line.
+    pub fn at(path: &str, line: u32, what: impl Into<String>) -> Self {
+        Self { path: path.to_owned(), line: Some(line), what: what.into() }
+    }
+}
+
+impl From<Trouble> for Doubt {
+    fn from(trouble: Trouble) -> Self {
+        Self { what: trouble.kind.to_string(), path: trouble.path, line: None }
+    }
+}
+
+impl fmt::Display for Doubt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.line {
+            Some(line) => write!(f, "{}:{line}: {}", self.path, self.what),
+            None => write!(f, "{} {}", self.path, self.what),
+        }
+    }
+}
+
+/// Why there is no value to judge: the `Err` of every fact, so that `?` in a check does the right thing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Stop {
+    /// It cannot be known, and why.
+    Unknown(Doubt),
+    /// There is nothing to judge, and why: one sentence without a full stop.
+    NotApplicable(String),
+}
+
+impl Stop {
+    /// It cannot be known because of what is said about `path`.
+    pub fn unknown(path: &str, what: impl Into<String>) -> Self {
+        Self::Unknown(Doubt::about(path, what))
+    }
+
+    /// There is nothing to judge.
+    pub fn not_applicable(why: impl Into<String>) -> Self {
+        Self::NotApplicable(why.into())
+    }
+}
+
+impl From<Trouble> for Stop {
+    fn from(trouble: Trouble) -> Self {
+        Self::Unknown(trouble.into())
+    }
+}
+
+/// A value read from the host, or why there is none, and what is doubtful about it.
+#[derive(Debug, Clone)]
+pub struct Fact<T> {
+    /// The value, or why there is none.
+    pub value: Result<T, Stop>,
+    /// What was not understood on the way; empty for a complete reading.
+    pub doubts: Vec<Doubt>,
+}
+
+impl<T> Fact<T> {
+    /// Reads a fact through `files`; `read` notes its doubts on the way.
+    pub fn gather(files: &Files, read: impl FnOnce(&mut Gather<'_>) -> Result<T, Stop>) -> Self {
+        let mut gather = Gather { files, doubts: Vec::new() };
+        let value = read(&mut gather);
+        gather.doubts.sort();
+        gather.doubts.dedup();
+        Self { value, doubts: gather.doubts }
+    }
+}
+
+/// Reads the files of one fact and collects the doubts.
+pub struct Gather<'f> {
+    files: &'f Files,
+    doubts: Vec<Doubt>,
+}
+
+impl<'f> Gather<'f> {
+    /// The door, for listings and links.
+    pub fn files(&self) -> &'f Files {
+        self.files
+    }
+
+    /// Notes a doubt.
+    pub fn doubt(&mut self, doubt: impl Into<Doubt>) {
+        self.doubts.push(doubt.into());
+    }
+
+    /// The value of another fact; its doubts become doubts of this one.
+    pub fn take<'a, U>(&mut self, fact: &'a Fact<U>) -> Result<&'a U, Stop> {
+        self.doubts.extend(fact.doubts.iter().cloned());
+        fact.value.as_ref().map_err(Clone::clone)
+    }
+
+    /// The text of a file that must be there and that its owner never leaves empty.
+    pub fn required(&mut self, path: &str) -> Result<Text, Stop> {
+        let text = self.files.text(path)?;
+        self.completeness(path, &text, true);
+        Ok(text)
+    }
+
+    /// The text of a file that may be missing; anything else that keeps it from being read stops the fact.
+    pub fn optional(&mut self, path: &str) -> Result<Option<Text>, Stop> {
+        match self.files.text(path) {
+            Ok(text) => {
+                self.completeness(path, &text, false);
+                Ok(Some(text))
+            }
+            Err(trouble) if trouble.is_missing() => Ok(None),
+            Err(trouble) => Err(trouble.into()),
+        }
+    }
+
+    /// The text of one of several files that make a fact: what keeps it from being read is a doubt, so that the
+    /// others still count. `None` for a missing file as well.
+    pub fn part(&mut self, path: &str) -> Option<Text> {
+        let answer = self.files.text(path);
+        self.part_of(path, answer)
+    }
+
+    /// As [`Gather::part`], for a text that was asked for together with others.
+    pub fn part_of(&mut self, path: &str, answer: Result<Text, Trouble>) -> Option<Text> {
+        match answer {
+            Ok(text) => {
+                self.completeness(path, &text, false);
+                Some(text)
+            }
+            Err(trouble) if trouble.is_missing() => None,
+            Err(trouble) => {
+                self.doubt(trouble);
+                None
+            }
+        }
+    }
+
+    /// The names in a folder; a missing folder is an empty one, anything else is a doubt.
+    pub fn folder(&mut self, path: &str) -> Vec<Entry> {
+        match self.files.list(path) {
+            Ok(entries) => entries,
+            Err(trouble) if trouble.is_missing() => Vec::new(),
+            Err(trouble) => {
+                self.doubt(trouble);
+                Vec::new()
+            }
+        }
+    }
+
+    /// The value of a parsed file; its issues become doubts.
+    pub fn parsed<U>(&mut self, path: &str, parsed: Parsed<U>) -> U {
+        let doubts = parsed.issues.into_iter().map(|issue| Doubt::at(path, issue.line, issue.what));
+        self.doubts.extend(doubts);
+        parsed.value
+    }
+
+    /// Every line ends with a newline in what Proxmox VE, Debian and editors write: a last line without one may be
+    /// the first half of a longer one. (Text that is no lines, such as JSON, is read with [`Gather::document`].)
+    fn completeness(&mut self, path: &str, text: &str, must_have_content: bool) {
+        if must_have_content && text.trim().is_empty() {
+            self.doubt(Doubt::about(path, "is empty: its content may have been lost"));
+        }
+        if !text.is_empty() && !text.ends_with('\n') && !text.trim_start().starts_with('{') {
+            let line = u32::try_from(text.split('\n').count()).unwrap_or(u32::MAX);
+            self.doubt(Doubt::at(path, line, "the last line has no end: the file may have been cut short"));
+        }
+    }
+}

@@ -1,0 +1,347 @@
+//! The report for people: what is wrong first, grouped by severity, with the fix.
+
+use std::io::{self, Write};
+
+use super::{CheckResult, EvidenceInfo, Finding, Mode, Report, SubjectInfo, UnknownResult};
+use crate::catalogue::Severity;
+use crate::outcome::SubjectKind;
+
+/// Lines are wrapped for a terminal of this many columns.
+const WIDTH: usize = 96;
+
+/// How many subjects of one check are shown without `-v`.
+const SUBJECTS_SHOWN: usize = 8;
+
+/// How the report is written.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Style {
+    /// With colour (never the only carrier of meaning).
+    pub colour: bool,
+    /// Every subject, every place, every check.
+    pub verbose: bool,
+}
+
+/// Writes the report as text for a terminal, a mail or a ticket.
+pub fn write(report: &Report, style: Style, out: &mut dyn Write) -> io::Result<()> {
+    let mut writer = Writer { report, style, out };
+    writer.head()?;
+    writer.findings()?;
+    writer.unknowns()?;
+    if style.verbose {
+        writer.every_check()?;
+    }
+    writer.summary()
+}
+
+struct Writer<'r, 'w> {
+    report: &'r Report,
+    style: Style,
+    out: &'w mut dyn Write,
+}
+
+impl Writer<'_, '_> {
+    fn head(&mut self) -> io::Result<()> {
+        let host = &self.report.host;
+        let mut parts = vec![format!("pve-audit {}", self.report.tool.version)];
+        parts.push(host.name.clone().unwrap_or_else(|| "unnamed host".to_owned()));
+        match (&host.pve_version, host.pve_release, host.proxmox) {
+            (Some(version), ..) => parts.push(format!("Proxmox VE {version}")),
+            (None, Some(release), _) => parts.push(format!("Proxmox VE {release}")),
+            (None, None, Some(true)) => parts.push("Proxmox VE of unknown release".to_owned()),
+            (None, None, Some(false)) => parts.push("no Proxmox VE node".to_owned()),
+            (None, None, None) => {
+                parts.push("it could not be told whether this is a Proxmox VE node".to_owned())
+            }
+        }
+        if let Some(os) = &host.os {
+            parts.push(
+                format!("{} {}", os.id, os.version.as_deref().unwrap_or_default()).trim_end().to_owned(),
+            );
+        }
+        if let Some(kernel) = &host.kernel {
+            parts.push(format!("kernel {kernel}"));
+        }
+        writeln!(self.out, "{}", parts.join(" · "))?;
+        let how = match (self.report.run.mode, &self.report.run.root) {
+            (Mode::Offline, Some(root)) => format!("the tree {root}"),
+            _ => "the running host".to_owned(),
+        };
+        writeln!(self.out, "audited {how} at {}", self.report.run.started_at)?;
+        if self.report.run.euid != 0 {
+            writeln!(self.out, "not run as root: what only root may read ends as unknown")?;
+        }
+        Ok(())
+    }
+
+    fn findings(&mut self) -> io::Result<()> {
+        let mut rest = self.report.findings.as_slice();
+        let mut severity = None;
+        while let Some(first) = rest.first() {
+            let same =
+                |finding: &&Finding| finding.check == first.check && finding.severity == first.severity;
+            let count = rest.iter().take_while(same).count();
+            if severity != Some(first.severity) {
+                severity = Some(first.severity);
+                self.severity_heading(first.severity)?;
+            }
+            let (group, others) = rest.split_at(count);
+            self.group(group)?;
+            rest = others;
+        }
+        Ok(())
+    }
+
+    fn severity_heading(&mut self, severity: Severity) -> io::Result<()> {
+        let count = self.report.findings.iter().filter(|finding| finding.severity == severity).count();
+        let heading = format!("{} ({count})", severity_word(severity).to_uppercase());
+        let painted = self.paint(severity_colour(severity), &heading);
+        writeln!(self.out, "\n{painted}")
+    }
+
+    /// All findings of one check at one severity, with the fix said once.
+    fn group(&mut self, group: &[Finding]) -> io::Result<()> {
+        let Some(first) = group.first() else { return Ok(()) };
+        let title = self.paint("1", first.title);
+        writeln!(self.out, "\n  {title}")?;
+        writeln!(self.out, "  {}", first.check)?;
+        let shown = if self.style.verbose { group.len() } else { SUBJECTS_SHOWN };
+        for finding in group.iter().take(shown) {
+            let subject = subject_words(&finding.subject);
+            let lead = if subject.is_empty() { String::new() } else { format!("{subject}: ") };
+            self.wrapped("    - ", "      ", &format!("{lead}{}", finding.message))?;
+            self.evidence(&finding.evidence, finding.evidence_total)?;
+        }
+        if group.len() > shown {
+            writeln!(self.out, "    - and {} more (-v shows them all)", group.len() - shown)?;
+        }
+        let fix = self.check(first.check).and_then(|check| check.remediation);
+        if let Some(fix) = fix {
+            self.prose("Fix: ", fix)?;
+        }
+        Ok(())
+    }
+
+    fn evidence(&mut self, evidence: &[EvidenceInfo], total: usize) -> io::Result<()> {
+        let shown = if self.style.verbose { evidence.len() } else { 3 };
+        for place in evidence.iter().take(shown) {
+            self.wrapped("      ", "        ", &evidence_words(place))?;
+        }
+        if total > shown.min(evidence.len()) {
+            writeln!(self.out, "      … {} more places", total - shown.min(evidence.len()))?;
+        }
+        Ok(())
+    }
+
+    fn unknowns(&mut self) -> io::Result<()> {
+        if self.report.unknowns.is_empty() {
+            return Ok(());
+        }
+        let heading = self.paint("36", &format!("UNKNOWN ({})", self.report.unknowns.len()));
+        writeln!(self.out, "\n{heading}\n")?;
+        let mut rest = self.report.unknowns.as_slice();
+        while let Some(first) = rest.first() {
+            let same =
+                |unknown: &&UnknownResult| unknown.check == first.check && unknown.message == first.message;
+            let count = rest.iter().take_while(same).count();
+            let (group, others) = rest.split_at(count);
+            rest = others;
+            let names: Vec<String> =
+                group.iter().filter_map(|unknown| unknown.subject.as_ref()).map(subject_words).collect();
+            let names: Vec<String> = names.into_iter().filter(|name| !name.is_empty()).collect();
+            let shown = names.iter().take(SUBJECTS_SHOWN).cloned().collect::<Vec<_>>().join(", ");
+            let more = if names.len() > SUBJECTS_SHOWN { ", …" } else { "" };
+            let subjects = if shown.is_empty() { String::new() } else { format!(" ({shown}{more})") };
+            self.wrapped("  - ", "    ", &format!("{}{subjects}: {}", first.check, first.message))?;
+        }
+        Ok(())
+    }
+
+    fn every_check(&mut self) -> io::Result<()> {
+        writeln!(self.out, "\nEVERY CHECK\n")?;
+        for check in &self.report.checks {
+            let reason = check.reason.as_deref().map(|why| format!(": {why}")).unwrap_or_default();
+            let line = format!("{:<14} {}{reason}", check.verdict.name(), check.id);
+            self.wrapped("  ", "                 ", &line)?;
+        }
+        Ok(())
+    }
+
+    fn summary(&mut self) -> io::Result<()> {
+        let heading = self.paint("1", "SUMMARY");
+        writeln!(self.out, "\n{heading}\n")?;
+        writeln!(self.out, "  area         checks   pass   fail  unknown  n/a   worst finding")?;
+        for (area, row) in &self.report.summary.areas {
+            let name = format!("{area:?}").to_lowercase();
+            let c = row.checks;
+            let f = row.findings;
+            let worst = [
+                (f.critical, Severity::Critical),
+                (f.high, Severity::High),
+                (f.medium, Severity::Medium),
+                (f.low, Severity::Low),
+                (f.info, Severity::Info),
+            ];
+            let worst =
+                worst.iter().find(|(count, _)| *count > 0).map_or("-", |(_, word)| severity_word(*word));
+            writeln!(
+                self.out,
+                "  {name:<12} {:>6} {:>6} {:>6} {:>8} {:>4}   {worst}",
+                c.total, c.pass, c.fail, c.unknown, c.not_applicable
+            )?;
+        }
+        self.totals()
+    }
+
+    fn totals(&mut self) -> io::Result<()> {
+        let f = self.report.summary.findings;
+        let c = self.report.summary.checks;
+        writeln!(
+            self.out,
+            "\n  {} findings: {} critical, {} high, {} medium, {} low, {} info",
+            f.total, f.critical, f.high, f.medium, f.low, f.info
+        )?;
+        let score = self
+            .report
+            .summary
+            .score
+            .value
+            .map(|value| format!(" · score {value} of 100"))
+            .unwrap_or_default();
+        writeln!(
+            self.out,
+            "  {} checks: {} failed, {} passed, {} unknown, {} not applicable{score}",
+            c.total, c.fail, c.pass, c.unknown, c.not_applicable
+        )?;
+        let unread = self.report.inputs.iter().filter(|input| !matches!(input.status, "ok" | "missing"));
+        let unread: Vec<&str> = unread.map(|input| input.path.as_str()).collect();
+        if !unread.is_empty() {
+            let shown = unread.iter().take(SUBJECTS_SHOWN).copied().collect::<Vec<_>>().join(", ");
+            let more = if unread.len() > SUBJECTS_SHOWN { ", …" } else { "" };
+            self.wrapped("  ", "  ", &format!("{} inputs could not be read: {shown}{more}", unread.len()))?;
+        }
+        if let Some(first) = self.report.findings.first() {
+            writeln!(self.out, "  more on a check: pve-audit explain {}", first.check)?;
+        }
+        Ok(())
+    }
+
+    fn check(&self, id: &str) -> Option<&CheckResult> {
+        self.report.checks.iter().find(|check| check.id == id)
+    }
+
+    /// Prose of the catalogue: paragraphs are wrapped anew, indented lines (commands, file lines) are kept.
+    fn prose(&mut self, lead: &str, text: &str) -> io::Result<()> {
+        let mut first = format!("    {lead}");
+        for block in blocks(text) {
+            match block {
+                Block::Paragraph(words) => self.wrapped(&first, "    ", &words)?,
+                Block::Verbatim(line) => writeln!(self.out, "    {line}")?,
+            }
+            "    ".clone_into(&mut first);
+        }
+        Ok(())
+    }
+
+    fn wrapped(&mut self, first: &str, next: &str, text: &str) -> io::Result<()> {
+        let mut line = first.to_owned();
+        let mut empty = true;
+        for word in text.split_whitespace() {
+            let wide = line.chars().count() + 1 + word.chars().count() > WIDTH;
+            if wide && !empty {
+                writeln!(self.out, "{line}")?;
+                next.clone_into(&mut line);
+                empty = true;
+            }
+            if !empty {
+                line.push(' ');
+            }
+            line.push_str(word);
+            empty = false;
+        }
+        writeln!(self.out, "{line}")
+    }
+
+    fn paint(&self, code: &str, text: &str) -> String {
+        if self.style.colour { format!("\u{1b}[{code}m{text}\u{1b}[0m") } else { text.to_owned() }
+    }
+}
+
+enum Block {
+    Paragraph(String),
+    Verbatim(String),
+}
+
+fn blocks(text: &str) -> Vec<Block> {
+    let mut blocks = Vec::new();
+    for line in text.lines() {
+        let verbatim = line.starts_with("  ") || line.starts_with('\t');
+        match (blocks.last_mut(), verbatim) {
+            (_, true) => blocks.push(Block::Verbatim(line.to_owned())),
+            (Some(Block::Paragraph(words)), false) if !line.trim().is_empty() && !words.is_empty() => {
+                words.push(' ');
+                words.push_str(line.trim());
+            }
+            (_, false) if line.trim().is_empty() => blocks.push(Block::Paragraph(String::new())),
+            (_, false) => {
+                if let Some(Block::Paragraph(words)) = blocks.last()
+                    && words.is_empty()
+                {
+                    blocks.pop();
+                }
+                blocks.push(Block::Paragraph(line.trim().to_owned()));
+            }
+        }
+    }
+    blocks.retain(|block| !matches!(block, Block::Paragraph(words) if words.is_empty()));
+    blocks
+}
+
+/// The name of a severity.
+pub fn severity_word(severity: Severity) -> &'static str {
+    match severity {
+        Severity::Critical => "critical",
+        Severity::High => "high",
+        Severity::Medium => "medium",
+        Severity::Low => "low",
+        Severity::Info => "info",
+    }
+}
+
+fn severity_colour(severity: Severity) -> &'static str {
+    match severity {
+        Severity::Critical => "1;97;41",
+        Severity::High => "1;31",
+        Severity::Medium => "1;33",
+        Severity::Low => "34",
+        Severity::Info => "2",
+    }
+}
+
+/// `guest 101 (web) on pve1`; empty where the subject is the whole node or cluster.
+fn subject_words(subject: &SubjectInfo) -> String {
+    if matches!(subject.kind, SubjectKind::Node | SubjectKind::Cluster) {
+        return String::new();
+    }
+    let kind = match subject.kind {
+        SubjectKind::FirewallRule => "rule",
+        SubjectKind::Repository => "source",
+        SubjectKind::Acl => "ACL",
+        other => other.name(),
+    };
+    let name = subject.name.as_deref().map(|name| format!(" ({name})")).unwrap_or_default();
+    let node = subject.node.as_deref().map(|node| format!(" on {node}")).unwrap_or_default();
+    format!("{kind} {}{name}{node}", subject.id)
+}
+
+/// `path:line key: saw X, want Y`.
+fn evidence_words(place: &EvidenceInfo) -> String {
+    let line = place.line.map(|line| format!(":{line}")).unwrap_or_default();
+    let key = place.key.as_deref().map(|key| format!(" {key}")).unwrap_or_default();
+    let seen = match (&place.observed, &place.expected) {
+        (Some(observed), Some(expected)) => format!(": saw {observed}, want {expected}"),
+        (Some(observed), None) => format!(": {observed}"),
+        (None, Some(expected)) => format!(": want {expected}"),
+        (None, None) => String::new(),
+    };
+    format!("{}{line}{key}{seen}", place.path)
+}

@@ -1,0 +1,81 @@
+//! `pve-audit show`: the effective facts themselves, readable or as JSON.
+
+use clap::ValueEnum;
+use serde::Serialize;
+
+use crate::formats::release::Release;
+use crate::host::{Doubt, Host};
+use crate::report::clean;
+
+/// A fact that can be shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Name {
+    /// The host: release, node, cluster
+    Host,
+}
+
+/// A fact ready to be printed.
+pub struct Shown {
+    /// For machines.
+    pub json: serde_json::Value,
+    /// For people, lines ending with a newline.
+    pub text: String,
+}
+
+impl Shown {
+    /// As JSON or as text. Untrusted characters are made visible in the text; JSON strings are left to its reader.
+    pub fn print(&self, as_json: bool) -> String {
+        if as_json {
+            // A value of strings, numbers and lists cannot fail to print.
+            return serde_json::to_string_pretty(&self.json).map(|text| text + "\n").unwrap_or_default();
+        }
+        self.text.lines().fold(String::new(), |out, line| out + &clean(line) + "\n")
+    }
+}
+
+/// A doubt, for the `issues` of a fact.
+#[derive(Debug, Serialize)]
+pub struct ShownIssue {
+    path: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    line: Option<u32>,
+    what: String,
+}
+
+/// The doubts of a fact, for its `issues`.
+pub fn issues(doubts: &[Doubt]) -> Vec<ShownIssue> {
+    let issue =
+        |doubt: &Doubt| ShownIssue { path: doubt.path.clone(), line: doubt.line, what: clean(&doubt.what) };
+    doubts.iter().map(issue).collect()
+}
+
+/// Reads a fact and lays it out.
+///
+/// # Errors
+/// Why there is nothing to show.
+pub fn show(host: &Host, name: Name) -> Result<Shown, String> {
+    match name {
+        Name::Host => Ok(shown_host(host)),
+    }
+}
+
+fn shown_host(host: &Host) -> Shown {
+    let release = host.release().ok().map(Release::major);
+    let cluster = host.cluster();
+    let json = serde_json::json!({
+        "name": host.node_name(),
+        "proxmox": host.is_proxmox(),
+        "pve_version": host.pve_version(),
+        "pve_release": release,
+        "cluster": cluster.as_ref().map(|cluster| serde_json::json!({
+            "uid": cluster.uid, "name": cluster.name, "quorate": cluster.quorate, "nodes": cluster.nodes,
+        })),
+    });
+    let text = format!(
+        "node     {}\nversion  {}\ncluster  {}\n",
+        host.node_name().unwrap_or_default(),
+        host.pve_version().unwrap_or_else(|| "unknown".to_owned()),
+        cluster.and_then(|cluster| cluster.name).unwrap_or_else(|| "none".to_owned()),
+    );
+    Shown { json, text }
+}

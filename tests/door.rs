@@ -1,0 +1,152 @@
+//! The door to the file system on a real folder: nothing leads out of it, and every trouble has its name.
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::disallowed_methods,
+    clippy::disallowed_types,
+    clippy::print_stderr,
+    reason = "tests prepare files and stop at the first surprise"
+)]
+
+use std::fs::{self, File};
+use std::os::unix::fs::{PermissionsExt, symlink};
+
+use nix::sys::stat::Mode;
+use nix::unistd::{Uid, mkfifo};
+use pve_audit::files::{DEFAULT_LIMIT, Files, InputOutcome, Kind, TroubleKind};
+use tempfile::TempDir;
+
+struct Place {
+    dir: TempDir,
+    files: Files,
+}
+
+fn place(prepare: impl FnOnce(&std::path::Path)) -> Place {
+    let dir = TempDir::new().unwrap();
+    fs::create_dir_all(dir.path().join("root/etc/ssh")).unwrap();
+    prepare(&dir.path().join("root"));
+    let files = Files::below(&dir.path().join("root")).unwrap();
+    Place { dir, files }
+}
+
+fn kind(place: &Place, path: &str) -> TroubleKind {
+    place.files.text(path).unwrap_err().kind
+}
+
+#[test]
+fn a_file_is_read_whole_and_an_absolute_link_stays_inside_the_root() {
+    let place = place(|root| {
+        fs::write(root.join("etc/real"), "x".repeat(300_000)).unwrap();
+        symlink("/etc/real", root.join("etc/link")).unwrap();
+        symlink("../real", root.join("etc/ssh/up")).unwrap();
+    });
+    assert_eq!(place.files.text("/etc/real").unwrap().len(), 300_000);
+    assert_eq!(place.files.text("/etc/link").unwrap().len(), 300_000);
+    assert_eq!(place.files.text("/etc/ssh/up").unwrap().len(), 300_000);
+    assert_eq!(place.files.link("/etc/link").unwrap(), "/etc/real");
+    assert_eq!(place.files.stat("/etc/link").unwrap().kind, Kind::File);
+}
+
+#[test]
+fn no_link_leads_out_of_the_root() {
+    let place = place(|root| {
+        fs::write(root.parent().unwrap().join("secret"), "secret").unwrap();
+        let outside = root.parent().unwrap().join("secret");
+        symlink("../../../../../../../../secret", root.join("etc/up")).unwrap();
+        symlink("../../secret", root.join("etc/near")).unwrap();
+        symlink(outside, root.join("etc/absolute")).unwrap();
+        symlink("/proc/self/root/etc/passwd", root.join("etc/magic")).unwrap();
+    });
+    for path in ["/etc/up", "/etc/near", "/etc/absolute", "/etc/magic", "/../secret", "/etc/../../secret"] {
+        assert_eq!(kind(&place, path), TroubleKind::Missing, "{path}");
+    }
+    assert!(fs::read(place.dir.path().join("secret")).is_ok());
+}
+
+#[test]
+fn every_trouble_has_its_own_name() {
+    let place = place(|root| {
+        mkfifo(&root.join("etc/fifo"), Mode::S_IRUSR).unwrap();
+        fs::create_dir(root.join("etc/folder")).unwrap();
+        File::create(root.join("etc/large")).unwrap().set_len(DEFAULT_LIMIT + 1).unwrap();
+        fs::write(root.join("etc/bytes"), [0xff, 0xfe]).unwrap();
+        symlink("loop", root.join("etc/loop")).unwrap();
+        symlink("nowhere", root.join("etc/dangling")).unwrap();
+        fs::write(root.join("etc/closed"), "x").unwrap();
+        fs::set_permissions(root.join("etc/closed"), fs::Permissions::from_mode(0o000)).unwrap();
+    });
+    assert_eq!(kind(&place, "/etc/none"), TroubleKind::Missing);
+    assert_eq!(kind(&place, "/etc/bytes/below"), TroubleKind::Missing);
+    assert_eq!(kind(&place, "/etc/dangling"), TroubleKind::Missing);
+    assert_eq!(kind(&place, "/etc/fifo"), TroubleKind::NotAFile);
+    assert_eq!(kind(&place, "/etc/folder"), TroubleKind::NotAFile);
+    assert_eq!(kind(&place, "/etc/large"), TroubleKind::TooLarge { limit: DEFAULT_LIMIT });
+    assert_eq!(kind(&place, "/etc/bytes"), TroubleKind::NotUtf8);
+    assert!(matches!(kind(&place, "/etc/loop"), TroubleKind::Io(nix::errno::Errno::ELOOP)));
+    if Uid::effective().is_root() {
+        eprintln!("run as root: a file of mode 0000 is readable, the denied read is not tried");
+        assert!(place.files.text("/etc/closed").is_ok());
+    } else {
+        assert_eq!(kind(&place, "/etc/closed"), TroubleKind::Denied);
+    }
+}
+
+#[test]
+fn a_device_is_never_opened() {
+    let files = Files::below("/".as_ref()).unwrap();
+    assert_eq!(files.text("/dev/null").unwrap_err().kind, TroubleKind::NotAFile);
+    assert_eq!(files.stat("/dev/null").unwrap().kind, Kind::Other);
+}
+
+#[test]
+fn a_folder_is_listed_sorted_with_the_kinds_of_its_entries() {
+    let place = place(|root| {
+        for name in ["b", "a", "Z", "10-x", "9-x"] {
+            fs::write(root.join("etc/ssh").join(name), "").unwrap();
+        }
+        symlink("a", root.join("etc/ssh/link")).unwrap();
+        fs::create_dir(root.join("etc/ssh/folder")).unwrap();
+    });
+    let entries = place.files.list("/etc/ssh").unwrap();
+    let names: Vec<&str> = entries.iter().map(|entry| entry.name.as_str()).collect();
+    assert_eq!(names, ["10-x", "9-x", "Z", "a", "b", "folder", "link"]);
+    assert_eq!(entries[5].kind, Kind::Folder);
+    assert_eq!(entries[6].kind, Kind::Link);
+    assert_eq!(place.files.list("/etc/none").unwrap_err().kind, TroubleKind::Missing);
+    assert_eq!(place.files.list("/etc/ssh/a").unwrap_err().kind, TroubleKind::NotAFile);
+}
+
+#[test]
+fn files_of_the_kernel_and_many_small_files_are_read_whole() {
+    let files = Files::below("/".as_ref()).unwrap();
+    assert!(files.text("/proc/self/status").is_err() || files.text("/proc/self/status").unwrap().len() > 100);
+    assert!(files.text("/proc/cpuinfo").unwrap().contains("processor"));
+    let place = place(|root| {
+        fs::create_dir_all(root.join("etc/pve/nodes")).unwrap();
+        for n in 0..500 {
+            fs::write(root.join(format!("etc/pve/nodes/{n}.conf")), format!("name: {n}\n")).unwrap();
+        }
+    });
+    let paths: Vec<String> = (0..501).map(|n| format!("/etc/pve/nodes/{n}.conf")).collect();
+    let texts = place.files.texts(&paths);
+    for (n, text) in texts.iter().take(500).enumerate() {
+        assert_eq!(&**text.as_ref().unwrap(), format!("name: {n}\n"));
+    }
+    assert!(texts[500].as_ref().unwrap_err().is_missing());
+}
+
+#[test]
+fn every_access_is_in_the_ledger_with_its_outcome() {
+    let place = place(|root| fs::write(root.join("etc/real"), "abc").unwrap());
+    let _ = place.files.text("/etc/real");
+    let _ = place.files.stat("/etc/real");
+    let _ = place.files.text("/etc/none");
+    let _ = place.files.list("/etc");
+    let inputs = place.files.inputs();
+    let outcome =
+        |path: &str| inputs.iter().find(|input| input.path == path).map(|input| input.outcome.clone());
+    assert_eq!(outcome("/etc/real"), Some(InputOutcome::Read { bytes: 3 }));
+    assert_eq!(outcome("/etc/none"), Some(InputOutcome::Trouble(TroubleKind::Missing)));
+    assert_eq!(outcome("/etc"), Some(InputOutcome::Listed { entries: 2 }));
+    assert_eq!(inputs.len(), 3);
+}

@@ -1,0 +1,86 @@
+//! Shared by the integration tests: hosts in memory and on disk, running an audit, goldens.
+#![allow(dead_code, unreachable_pub, missing_docs, reason = "every test program uses its own part")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::string_slice,
+    clippy::disallowed_methods,
+    clippy::disallowed_types,
+    clippy::print_stderr,
+    reason = "tests prepare files, start programs and stop at the first surprise"
+)]
+
+pub mod base;
+pub mod case;
+
+use std::path::{Path, PathBuf};
+
+use jiff::Timestamp;
+use pve_audit::files::{Files, Node, Tree};
+use pve_audit::formats::release::Release;
+use pve_audit::host::Host;
+use pve_audit::policy::Policy;
+use pve_audit::report::Report;
+
+/// The clock of every test that does not set its own: before the end of life of Proxmox VE 9.
+pub const NOW: &str = "2026-11-21T12:00:00Z";
+
+/// A path below the repository.
+pub fn repository(path: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
+}
+
+pub fn now() -> Timestamp {
+    NOW.parse().unwrap()
+}
+
+/// Every check on `tree`.
+pub fn audit_tree(tree: Tree, assumed: Option<Release>) -> Report {
+    let host = Host::new(Files::memory(tree), None, assumed);
+    let policy = Policy::default();
+    pve_audit::audit(&host, &policy.selected().unwrap(), &policy, now(), Some("memory"))
+}
+
+/// A folder on disk as a tree in memory: files, links and folders, with modes; owners are root.
+pub fn load_tree(root: &Path) -> Tree {
+    let mut tree = Tree::default();
+    for entry in walkdir::WalkDir::new(root).min_depth(1).sort_by_file_name() {
+        let entry = entry.unwrap();
+        let path = format!("/{}", entry.path().strip_prefix(root).unwrap().to_str().unwrap());
+        let kind = entry.file_type();
+        let node = if kind.is_symlink() {
+            Node::link(std::fs::read_link(entry.path()).unwrap().to_str().unwrap())
+        } else if kind.is_dir() {
+            Node::folder()
+        } else if kind.is_file() {
+            Node::file(std::fs::read(entry.path()).unwrap())
+        } else {
+            Node::fifo()
+        };
+        tree.insert(&path, node);
+    }
+    tree
+}
+
+/// Compares `actual` with the golden file, or writes it when `BLESS` is set.
+pub fn golden(path: &Path, actual: &str) {
+    if std::env::var_os("BLESS").is_some() {
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, actual).unwrap();
+        return;
+    }
+    let expected = std::fs::read_to_string(path).unwrap_or_default();
+    if expected != actual {
+        let line = expected.lines().zip(actual.lines()).position(|(old, new)| old != new);
+        let line = line.unwrap_or_else(|| expected.lines().count().min(actual.lines().count()));
+        panic!(
+            "{} is not up to date from line {}:\n  golden: {}\n  actual: {}\nrun `BLESS=1 cargo test` and read the difference",
+            path.display(),
+            line + 1,
+            expected.lines().nth(line).unwrap_or("(end)"),
+            actual.lines().nth(line).unwrap_or("(end)"),
+        );
+    }
+}
