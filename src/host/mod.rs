@@ -7,6 +7,7 @@
 pub mod access;
 pub mod cluster;
 pub mod fact;
+pub mod guests;
 pub mod identity;
 pub mod system;
 
@@ -27,6 +28,7 @@ pub struct Host {
     identity: identity::Facts,
     cluster: cluster::Facts,
     system: system::Facts,
+    guests: guests::Facts,
     release: OnceCell<Result<Release, Stop>>,
 }
 
@@ -41,6 +43,7 @@ impl Host {
             identity: identity::Facts::default(),
             cluster: cluster::Facts::default(),
             system: system::Facts::default(),
+            guests: guests::Facts::default(),
             release: OnceCell::new(),
         }
     }
