@@ -4,6 +4,10 @@
 //! through `?`), and says for each subject whether it saw the bad thing. It opens no file and keeps no state.
 
 mod assert;
+pub(crate) mod container;
+pub(crate) mod guest;
+mod host_path;
+pub(crate) mod vm;
 
 use std::borrow::Cow;
 use std::cell::RefCell;
