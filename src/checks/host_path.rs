@@ -50,6 +50,9 @@ const TREES: [(&str, Worth); 16] = [
     ("/var/spool/cron", Worth::Control),
 ];
 
+/// How sockets are named.
+const SOCKET_NAMES: [&str; 2] = [".sock", ".socket"];
+
 /// Folders that count as a whole, while a folder in them is an ordinary share.
 const TOPS: [(&str, Worth); 3] = [("/home", Worth::Data), ("/mnt/pve", Worth::Data), ("/opt", Worth::Code)];
 
@@ -126,7 +129,7 @@ pub(crate) fn worth(path: &str) -> Option<Worth> {
     if path != "/dev" && below(&path, "/dev").is_some() {
         return is_raw_device(&path).then_some(Worth::RawDevice);
     }
-    if path.ends_with(".sock") || path.ends_with(".socket") {
+    if SOCKET_NAMES.iter().any(|end| path.ends_with(end)) {
         return Some(Worth::Socket);
     }
     let inside = TREES.iter().find(|(tree, _)| below(&path, tree).is_some());

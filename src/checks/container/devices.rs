@@ -7,8 +7,8 @@ use crate::outcome::{Evidence, Judgement};
 
 use super::{evidence, last_value, privileged_or};
 
-/// Major numbers of disks: loop, sd, md, nbd, drbd, mmc, zvol, device-mapper and NVMe (kernel `devices.txt`; 252 to
-/// 254 are handed out at boot).
+/// Major numbers of disks: loop, sd, md, nbd, drbd, mmc, zvol, device-mapper and `NVMe` (kernel `devices.txt`;
+/// 252 to 254 are handed out at boot).
 const DISK_MAJORS: [u32; 22] =
     [7, 8, 9, 43, 65, 66, 67, 68, 69, 70, 71, 128, 129, 130, 131, 147, 179, 230, 252, 253, 254, 259];
 

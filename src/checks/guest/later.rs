@@ -13,14 +13,13 @@ use crate::outcome::{Evidence, Judgement, Verdict};
 /// The ids of the checks that a section fails, each with how badly.
 type Weaknesses = BTreeMap<&'static str, Severity>;
 
+/// A check and its judge of one section.
+type Judge<S> = (&'static str, fn(&str, &S) -> Judgement);
+
 /// From this severity on a weakness is worth saying before it is there.
 const WORTH_SAYING: Severity = Severity::Medium;
 
-fn weaknesses<S: ?Sized>(
-    judges: &[(&'static str, fn(&str, &S) -> Judgement)],
-    path: &str,
-    section: &S,
-) -> Weaknesses {
+fn weaknesses<S>(judges: &[Judge<S>], path: &str, section: &S) -> Weaknesses {
     let failed = judges.iter().filter_map(|(id, judge)| {
         let judgement = judge(path, section);
         (judgement.verdict == Verdict::Fail).then(|| (*id, judgement.severity.unwrap_or(WORTH_SAYING)))

@@ -44,7 +44,7 @@ pub(super) fn shared_memory_device(path: &str, vm: &QemuSection) -> Judgement {
 pub(super) fn disk_outside_storage(path: &str, vm: &QemuSection) -> Judgement {
     let is_outside = |disk: &Disk| matches!(disk.source, Source::Device(_) | Source::Path(_));
     let disks: Vec<Disk> = vm.disks().into_iter().filter(is_outside).collect();
-    let Some(worst) = disks.iter().map(|disk| severity_of(disk)).max() else {
+    let Some(worst) = disks.iter().map(severity_of).max() else {
         return Judgement::pass("every drive is a volume of a storage");
     };
     let seen = |disk: &Disk| {
