@@ -11,6 +11,7 @@ pub mod apt_conf;
 pub mod apt_preferences;
 pub mod apt_sources;
 pub mod apt_text;
+mod calendar_event;
 pub mod corosync_conf;
 pub mod crypt_hash;
 pub mod crypttab;
