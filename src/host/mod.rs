@@ -6,8 +6,10 @@
 
 pub mod access;
 pub mod cluster;
+pub mod datacenter;
 pub mod fact;
 pub mod guests;
+pub mod firewall;
 pub mod identity;
 pub mod system;
 
@@ -27,6 +29,8 @@ pub struct Host {
     assumed: Option<Release>,
     identity: identity::Facts,
     cluster: cluster::Facts,
+    access: access::Facts,
+    datacenter: datacenter::Facts,
     system: system::Facts,
     guests: guests::Facts,
     release: OnceCell<Result<Release, Stop>>,
@@ -42,6 +46,8 @@ impl Host {
             assumed,
             identity: identity::Facts::default(),
             cluster: cluster::Facts::default(),
+            access: access::Facts::default(),
+            datacenter: datacenter::Facts::default(),
             system: system::Facts::default(),
             guests: guests::Facts::default(),
             release: OnceCell::new(),

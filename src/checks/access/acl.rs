@@ -1,0 +1,201 @@
+//! Roles and ACL entries.
+
+use std::collections::BTreeMap;
+
+use super::super::{Judged, Look};
+use super::{acl_line, subject_name};
+use crate::catalogue::Severity;
+use crate::formats::user_cfg::acl_path::is_api_path;
+use crate::formats::user_cfg::roles::{builtin, is_privilege_of_some_release};
+use crate::formats::user_cfg::{AclEntry, AclSubject, Role, UserCfg};
+use crate::host::access::USER_CFG;
+use crate::host::access::administrators::{of, power_of};
+use crate::host::access::effective::Effective;
+use crate::outcome::{Evidence, Judgement, Subject, SubjectKind};
+
+/// Most lines named for one subject.
+const LINES_SHOWN: usize = 8;
+
+/// Judges the bad ones by themselves, or the cluster as a whole where there are none.
+fn each_bad<T>(
+    look: &Look<'_>,
+    bad: Vec<T>,
+    subject: impl Fn(&T) -> Subject,
+    judge: impl Fn(&T) -> Judgement,
+    none: &str,
+) -> Judged {
+    if bad.is_empty() {
+        return look.one(Subject::cluster(), Judgement::pass(none));
+    }
+    look.each(bad, subject, |_, item| Ok(judge(item)))
+}
+
+fn role_subject((name, _): &(&String, &Role)) -> Subject {
+    Subject::new(SubjectKind::Role, name.as_str())
+}
+
+fn joined<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
+    names.into_iter().take(LINES_SHOWN).collect::<Vec<_>>().join(", ")
+}
+
+/// `access/built-in-role-extended`
+pub(crate) fn built_in_role_extended(look: &Look<'_>) -> Judged {
+    let cfg = look.take(look.host.access())?;
+    let release = look.host.release()?;
+    let bad = cfg.roles.iter().filter(|(_, role)| role.builtin).collect();
+    let none = "no line of user.cfg changes a built-in role";
+    each_bad(
+        look,
+        bad,
+        role_subject,
+        |(name, role)| {
+            let shipped = builtin(name, release).unwrap_or_default();
+            let added = joined(role.privileges.difference(&shipped).copied());
+            let line = Evidence::at(USER_CFG, role.line).key("role").expected("no line for a built-in role");
+            if added.is_empty() {
+                let summary =
+                    "user.cfg has a line for this built-in role, which the API never writes; it adds nothing";
+                return Judgement::fail(summary).severity(Severity::Low).with(line);
+            }
+            let summary = format!("the built-in role was given {added} by a line the API never writes");
+            Judgement::fail(summary).with(line.observed(format!("adds {added}")))
+        },
+        none,
+    )
+}
+
+/// `access/role-uses-removed-privilege`
+pub(crate) fn role_uses_removed_privilege(look: &Look<'_>) -> Judged {
+    let cfg = look.take(look.host.access())?;
+    let release = look.host.release()?;
+    let bad = cfg.roles.iter().filter(|(_, role)| !role.unknown.is_empty()).collect();
+    let none = "every privilege named in a role exists in this release";
+    each_bad(
+        look,
+        bad,
+        role_subject,
+        |(_, role)| {
+            let names = joined(role.unknown.iter().map(String::as_str));
+            let line = Evidence::at(USER_CFG, role.line).key("role").observed(names.clone());
+            let left = if role.privileges.is_empty() { ", and nothing is left of the role" } else { "" };
+            let known = role.unknown.iter().any(|name| is_privilege_of_some_release(name));
+            let summary = format!("{release} does not know {names} and drops it{left}");
+            Judgement::fail(summary).severity(if known { Severity::Low } else { Severity::Info }).with(line)
+        },
+        none,
+    )
+}
+
+/// `access/acl-on-dead-path`
+pub(crate) fn acl_on_dead_path(look: &Look<'_>) -> Judged {
+    let cfg = look.take(look.host.access())?;
+    let release = look.host.release()?;
+    let mut dead: BTreeMap<&str, Vec<&AclEntry>> = BTreeMap::new();
+    for entry in cfg.acl.iter().filter(|entry| !is_api_path(&entry.path, release)) {
+        dead.entry(&entry.path).or_default().push(entry);
+    }
+    let subject = |(path, _): &(&str, Vec<&AclEntry>)| Subject::new(SubjectKind::Acl, *path);
+    let none = "every ACL is on a path the API knows";
+    each_bad(
+        look,
+        dead.into_iter().collect(),
+        subject,
+        |(path, entries)| {
+            let summary = format!(
+                "no call of the API of {release} looks at {path}: what is granted or denied there has no effect"
+            );
+            Judgement::fail(summary).with_all(entries.iter().take(LINES_SHOWN).map(|entry| acl_line(entry)))
+        },
+        none,
+    )
+}
+
+/// What waits for somebody to take a name.
+struct Waiting<'a> {
+    subject: AclSubject,
+    entries: Vec<&'a AclEntry>,
+    /// Groups that list the user, with their line.
+    groups: Vec<(&'a str, u32)>,
+}
+
+/// `access/dangling-acl`
+pub(crate) fn dangling_acl(look: &Look<'_>) -> Judged {
+    let cfg = look.take(look.host.access())?;
+    look.host.release()?;
+    let effective = Effective::new(cfg);
+    let subject = |waiting: &Waiting<'_>| match &waiting.subject {
+        AclSubject::Group(name) => Subject::new(SubjectKind::Group, name),
+        AclSubject::User(id) | AclSubject::Token(id) => Subject::new(SubjectKind::User, id),
+    };
+    let none = "every user and group that holds rights exists";
+    each_bad(
+        look,
+        waiting(cfg),
+        subject,
+        |waiting| {
+            let (severity, power) = power(cfg, &effective, waiting);
+            let name = subject_name(&waiting.subject);
+            let summary = format!("{name} does not exist: whoever is created under this name {power}");
+            let groups = waiting.groups.iter().map(|(group, line)| {
+                Evidence::at(USER_CFG, *line).key("group").observed(format!("member of {group}"))
+            });
+            let entries = waiting.entries.iter().map(|entry| acl_line(entry));
+            Judgement::fail(summary).severity(severity).with_all(entries.chain(groups).take(LINES_SHOWN))
+        },
+        none,
+    )
+}
+
+/// Everybody who holds rights and does not exist, by an ACL entry or as a member of a group that holds rights.
+fn waiting(cfg: &UserCfg) -> Vec<Waiting<'_>> {
+    let mut found: BTreeMap<AclSubject, Waiting<'_>> = BTreeMap::new();
+    fn slot<'m, 'a>(
+        found: &'m mut BTreeMap<AclSubject, Waiting<'a>>,
+        subject: &AclSubject,
+    ) -> &'m mut Waiting<'a> {
+        let fresh = || Waiting { subject: subject.clone(), entries: Vec::new(), groups: Vec::new() };
+        found.entry(subject.clone()).or_insert_with(fresh)
+    }
+    let mut groups_with_rights: BTreeMap<&str, ()> = BTreeMap::new();
+    for entry in &cfg.acl {
+        if let AclSubject::Group(name) = &entry.subject {
+            groups_with_rights.insert(name, ());
+        }
+        if entry.dangling {
+            slot(&mut found, &entry.subject).entries.push(entry);
+        }
+    }
+    for (name, group) in cfg.groups.iter().filter(|(name, _)| groups_with_rights.contains_key(name.as_str()))
+    {
+        for id in group.members.iter().filter(|id| !cfg.users.contains_key(*id)) {
+            slot(&mut found, &AclSubject::User(id.clone())).groups.push((name, group.line));
+        }
+    }
+    found.into_values().collect()
+}
+
+/// How bad it is if somebody takes the name, and what he gets.
+fn power(cfg: &UserCfg, effective: &Effective<'_>, waiting: &Waiting<'_>) -> (Severity, String) {
+    let why = match &waiting.subject {
+        AclSubject::User(id) => of(cfg, effective, id).map(|administrator| administrator.why()),
+        _ => waiting
+            .entries
+            .iter()
+            .find_map(|entry| power_of(cfg, entry).map(|rule| format!("{} as {}", rule.why, entry.role))),
+    };
+    if let Some(why) = why {
+        return (Severity::High, why);
+    }
+    let of_groups = waiting.groups.iter().flat_map(|(group, _)| {
+        let name = AclSubject::Group((*group).to_owned());
+        cfg.acl.iter().filter(move |entry| entry.subject == name)
+    });
+    let entries = waiting.entries.iter().copied().chain(of_groups);
+    let privileges = entries.filter_map(|entry| cfg.role_privileges(&entry.role)).flatten();
+    let only_looks = privileges.into_iter().all(|privilege| privilege.ends_with(".Audit"));
+    if only_looks {
+        (Severity::Low, "may look at what the ACL names".to_owned())
+    } else {
+        (Severity::Medium, "gets the rights that wait there".to_owned())
+    }
+}
