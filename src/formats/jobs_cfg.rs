@@ -3,8 +3,8 @@
 //! Follows pve-common's `PVE::Job::Registry`, pve-guest-common's `PVE::VZDump::JobBase` and pve-access-control's
 //! `PVE::Jobs::RealmSync`. A schedule that is no calendar event is dropped, and with it the job.
 
-use super::calendar_event;
 use super::Parsed;
+use super::calendar_event;
 use super::property_string::{Kind, key};
 use super::release::Release::{self, Pve7, Pve8, Pve9};
 use super::section_config::{self, Fate, Header, Property, Section, SectionType, Table, one};

@@ -62,6 +62,7 @@ pub mod vmlist;
 pub mod vzdump;
 pub mod vzdump_conf;
 pub mod vzdump_cron;
+pub mod zfs_list_cache;
 
 /// What a parser made of a text.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
