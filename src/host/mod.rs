@@ -7,10 +7,12 @@
 pub mod access;
 pub mod cluster;
 pub mod datacenter;
+pub mod encryption;
 pub mod fact;
-pub mod guests;
 pub mod firewall;
+pub mod guests;
 pub mod identity;
+pub mod storage;
 pub mod system;
 
 use std::cell::OnceCell;
@@ -33,6 +35,8 @@ pub struct Host {
     datacenter: datacenter::Facts,
     system: system::Facts,
     guests: guests::Facts,
+    storage: storage::Facts,
+    encryption: encryption::Facts,
     release: OnceCell<Result<Release, Stop>>,
 }
 
@@ -50,6 +54,8 @@ impl Host {
             datacenter: datacenter::Facts::default(),
             system: system::Facts::default(),
             guests: guests::Facts::default(),
+            storage: storage::Facts::default(),
+            encryption: encryption::Facts::default(),
             release: OnceCell::new(),
         }
     }
