@@ -5,6 +5,10 @@
 
 pub(crate) mod access;
 mod assert;
+pub(crate) mod container;
+pub(crate) mod guest;
+mod host_path;
+pub(crate) mod vm;
 pub(crate) mod authentication;
 
 use std::borrow::Cow;

@@ -7,9 +7,12 @@
 pub mod access;
 pub mod cluster;
 pub mod datacenter;
+pub mod encryption;
 pub mod fact;
 pub mod firewall;
+pub mod guests;
 pub mod identity;
+pub mod storage;
 pub mod system;
 
 use std::cell::OnceCell;
@@ -31,6 +34,9 @@ pub struct Host {
     access: access::Facts,
     datacenter: datacenter::Facts,
     system: system::Facts,
+    guests: guests::Facts,
+    storage: storage::Facts,
+    encryption: encryption::Facts,
     release: OnceCell<Result<Release, Stop>>,
 }
 
@@ -47,6 +53,9 @@ impl Host {
             access: access::Facts::default(),
             datacenter: datacenter::Facts::default(),
             system: system::Facts::default(),
+            guests: guests::Facts::default(),
+            storage: storage::Facts::default(),
+            encryption: encryption::Facts::default(),
             release: OnceCell::new(),
         }
     }
