@@ -30,6 +30,7 @@ pub mod kernel_cmdline;
 pub mod lvm_backup;
 pub mod members;
 pub mod modprobe_conf;
+pub mod module_list;
 pub mod mount_options;
 pub mod mountinfo;
 mod nss_files;
