@@ -86,8 +86,9 @@ fn settle(host: &Host, check: &'static Check, judged: Judged, common: &[Doubt]) 
     if tally.counted.is_empty() {
         return stopped(check, Stop::not_applicable("there is nothing of this kind to examine"), common);
     }
-    let mut subjects: Vec<SubjectOutcome> =
-        tally.counted.into_iter().map(|counted| subject_outcome(host, check, counted, common)).collect();
+    let scope_key = scope_key(host, check.scope);
+    let outcome = |counted| subject_outcome(check, &scope_key, counted, common);
+    let mut subjects: Vec<SubjectOutcome> = tally.counted.into_iter().map(outcome).collect();
     subjects.sort_by(|a, b| a.subject.cmp(&b.subject).then_with(|| b.verdict.cmp(&a.verdict)));
     let verdict = subjects.iter().map(|one| one.verdict).max().unwrap_or(Verdict::Unknown);
     Outcome { check, verdict, reason: None, subjects }
@@ -108,7 +109,12 @@ fn whole(check: &'static Check, verdict: Verdict, reason: String) -> Outcome {
     Outcome { check, verdict, reason: Some(reason), subjects: Vec::new() }
 }
 
-fn subject_outcome(host: &Host, check: &'static Check, counted: Counted, common: &[Doubt]) -> SubjectOutcome {
+fn subject_outcome(
+    check: &'static Check,
+    scope_key: &str,
+    counted: Counted,
+    common: &[Doubt],
+) -> SubjectOutcome {
     let Counted { subject, judgement, doubts } = counted;
     let judgement = match judgement {
         Ok(judgement) => downgraded(judgement, doubts.iter().chain(common)),
@@ -119,7 +125,7 @@ fn subject_outcome(host: &Host, check: &'static Check, counted: Counted, common:
             downgraded(judgement, doubts.iter().chain(common))
         }
     };
-    let fingerprint = Fingerprint::of(check.id, check.scope, &scope_key(host, check.scope), &subject);
+    let fingerprint = Fingerprint::of(check.id, check.scope, scope_key, &subject);
     SubjectOutcome {
         subject,
         verdict: judgement.verdict,

@@ -23,6 +23,9 @@ const PVE_MANAGER: &str = "pve-manager";
 pub(super) struct Facts {
     os: OnceCell<Fact<OsRelease>>,
     packages: OnceCell<Fact<Status>>,
+    kernel: OnceCell<Option<String>>,
+    node_name: OnceCell<Option<String>>,
+    uid: OnceCell<Option<String>>,
 }
 
 impl Host {
@@ -116,6 +119,10 @@ impl Host {
 
     /// The release of the running kernel; `None` under `--root`.
     pub fn running_kernel(&self) -> Option<String> {
+        self.identity.kernel.get_or_init(|| self.find_running_kernel()).clone()
+    }
+
+    fn find_running_kernel(&self) -> Option<String> {
         if let Some(live) = &self.live {
             return Some(live.kernel_release.clone());
         }
@@ -135,6 +142,10 @@ impl Host {
 
     /// The node name: of the cluster file system, of its `local` link, of the running kernel, of `/etc/hostname`.
     pub fn node_name(&self) -> Option<String> {
+        self.identity.node_name.get_or_init(|| self.find_node_name()).clone()
+    }
+
+    fn find_node_name(&self) -> Option<String> {
         let members = self.members().value.as_ref().ok().and_then(|members| members.nodename.clone());
         let linked = || {
             let target = self.files.link("/etc/pve/local").ok()?;
@@ -149,6 +160,10 @@ impl Host {
 
     /// Identity of the host: a keyed hash of its machine id, which machine-id(5) wants kept confidential.
     pub fn uid(&self) -> Option<String> {
+        self.identity.uid.get_or_init(|| self.find_uid()).clone()
+    }
+
+    fn find_uid(&self) -> Option<String> {
         let text = self.files.text("/etc/machine-id").ok()?;
         let id = text.trim();
         if id.len() != 32 || !id.bytes().all(|byte| byte.is_ascii_hexdigit()) {

@@ -8,8 +8,12 @@ pub mod access;
 pub mod cluster;
 pub mod corosync;
 pub mod datacenter;
+pub mod encryption;
 pub mod fact;
+pub mod firewall;
+pub mod guests;
 pub mod identity;
+pub mod storage;
 pub mod system;
 
 use std::cell::OnceCell;
@@ -28,9 +32,13 @@ pub struct Host {
     assumed: Option<Release>,
     identity: identity::Facts,
     cluster: cluster::Facts,
+    access: access::Facts,
     corosync: corosync::Facts,
     datacenter: datacenter::Facts,
     system: system::Facts,
+    guests: guests::Facts,
+    storage: storage::Facts,
+    encryption: encryption::Facts,
     release: OnceCell<Result<Release, Stop>>,
 }
 
@@ -44,9 +52,13 @@ impl Host {
             assumed,
             identity: identity::Facts::default(),
             cluster: cluster::Facts::default(),
+            access: access::Facts::default(),
             corosync: corosync::Facts::default(),
             datacenter: datacenter::Facts::default(),
             system: system::Facts::default(),
+            guests: guests::Facts::default(),
+            storage: storage::Facts::default(),
+            encryption: encryption::Facts::default(),
             release: OnceCell::new(),
         }
     }

@@ -132,8 +132,11 @@ fn check_result(outcome: &Outcome) -> CheckResult {
 }
 
 fn findings(host: &Host, outcomes: &[Outcome]) -> Vec<Finding> {
-    let mut findings: Vec<Finding> =
-        outcomes.iter().flat_map(|outcome| outcome.failed().map(|one| finding(host, outcome, one))).collect();
+    let of_check = |outcome: &Outcome| {
+        let key = clean(&scope_key(host, outcome.check.scope));
+        outcome.failed().map(|one| finding(&key, outcome, one)).collect::<Vec<_>>()
+    };
+    let mut findings: Vec<Finding> = outcomes.iter().flat_map(of_check).collect();
     findings.sort_by(|a, b| {
         (b.severity, a.check, a.subject.kind, &a.subject.id, &a.fingerprint).cmp(&(
             a.severity,
@@ -146,14 +149,14 @@ fn findings(host: &Host, outcomes: &[Outcome]) -> Vec<Finding> {
     findings
 }
 
-fn finding(host: &Host, outcome: &Outcome, one: &SubjectOutcome) -> Finding {
+fn finding(scope_key: &str, outcome: &Outcome, one: &SubjectOutcome) -> Finding {
     Finding {
         fingerprint: one.fingerprint.clone(),
         check: outcome.check.id,
         title: outcome.check.title,
         severity: one.severity,
         area: outcome.check.area,
-        scope: ScopeInfo { kind: outcome.check.scope, key: clean(&scope_key(host, outcome.check.scope)) },
+        scope: ScopeInfo { kind: outcome.check.scope, key: scope_key.to_owned() },
         subject: subject_info(&one.subject),
         message: clean(&one.summary),
         evidence: one.evidence.iter().take(EVIDENCE_SHOWN).map(evidence_info).collect(),

@@ -50,7 +50,7 @@ impl Writer<'_, '_> {
             (None, None, Some(true)) => parts.push("Proxmox VE of unknown release".to_owned()),
             (None, None, Some(false)) => parts.push("no Proxmox VE node".to_owned()),
             (None, None, None) => {
-                parts.push("it could not be told whether this is a Proxmox VE node".to_owned())
+                parts.push("it could not be told whether this is a Proxmox VE node".to_owned());
             }
         }
         if let Some(os) = &host.os {

@@ -75,6 +75,11 @@ pub fn trouble(name: &str) -> TroubleKind {
 
 /// Runs one check on a tree as a case wants it.
 pub fn run_on(check: &'static Check, case: &CaseFile, tree: Tree) -> Outcome {
+    run_and_list(check, case, tree).0
+}
+
+/// As [`run_on`], with the paths that were accessed.
+pub fn run_and_list(check: &'static Check, case: &CaseFile, tree: Tree) -> (Outcome, Vec<String>) {
     let now = case.now.as_deref().unwrap_or(super::NOW).parse().unwrap();
     let settings = case.parameters.iter().map(|(name, value)| {
         assert!(
@@ -86,7 +91,8 @@ pub fn run_on(check: &'static Check, case: &CaseFile, tree: Tree) -> Outcome {
     });
     let settings: Vec<_> = settings.collect();
     let host = Host::new(Files::memory(tree), None, None);
-    engine::run(&host, now, check, &settings)
+    let outcome = engine::run(&host, now, check, &settings);
+    (outcome, host.files.inputs().into_iter().map(|input| input.path).collect())
 }
 
 fn setting(value: &ValueFile) -> Setting {
