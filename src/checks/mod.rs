@@ -5,11 +5,11 @@
 
 pub(crate) mod access;
 mod assert;
+pub(crate) mod authentication;
 pub(crate) mod container;
 pub(crate) mod guest;
 mod host_path;
 pub(crate) mod vm;
-pub(crate) mod authentication;
 
 use std::borrow::Cow;
 use std::cell::RefCell;

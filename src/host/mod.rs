@@ -11,6 +11,7 @@ pub mod encryption;
 pub mod fact;
 pub mod firewall;
 pub mod guests;
+pub mod hookscripts;
 pub mod identity;
 pub mod storage;
 pub mod system;
