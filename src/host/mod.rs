@@ -12,6 +12,7 @@ pub mod encryption;
 pub mod fact;
 pub mod firewall;
 pub mod guests;
+pub mod hookscripts;
 pub mod identity;
 pub mod storage;
 pub mod system;
