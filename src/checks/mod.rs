@@ -6,6 +6,7 @@
 pub(crate) mod access;
 mod assert;
 pub(crate) mod authentication;
+pub(crate) mod ssh;
 
 use std::borrow::Cow;
 use std::cell::RefCell;

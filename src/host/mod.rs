@@ -10,6 +10,7 @@ pub mod datacenter;
 pub mod fact;
 pub mod firewall;
 pub mod identity;
+pub mod sshd;
 pub mod system;
 
 use std::cell::OnceCell;
@@ -30,6 +31,7 @@ pub struct Host {
     cluster: cluster::Facts,
     access: access::Facts,
     datacenter: datacenter::Facts,
+    sshd: sshd::Facts,
     system: system::Facts,
     release: OnceCell<Result<Release, Stop>>,
 }
@@ -46,6 +48,7 @@ impl Host {
             cluster: cluster::Facts::default(),
             access: access::Facts::default(),
             datacenter: datacenter::Facts::default(),
+            sshd: sshd::Facts::default(),
             system: system::Facts::default(),
             release: OnceCell::new(),
         }

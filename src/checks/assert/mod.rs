@@ -4,6 +4,7 @@ mod expect;
 mod files;
 mod kernel;
 mod packages;
+mod sshd;
 
 use super::{Judged, Look};
 use crate::catalogue::Assertion;
@@ -25,6 +26,6 @@ pub(super) fn judge(look: &Look<'_>, assertion: &'static Assertion) -> Judged {
         }
         Assertion::Package { any_of, installed } => packages::package(look, any_of, *installed),
         Assertion::Unit { name, package, enabled } => packages::unit(look, name, package, *enabled),
-        Assertion::Sshd { .. } => Err(crate::host::Stop::not_applicable("x")),
+        Assertion::Sshd { keyword, expect } => sshd::setting(look, keyword, expect),
     }
 }
