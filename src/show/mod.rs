@@ -1,6 +1,9 @@
 //! `pve-audit show`: the effective facts themselves, readable or as JSON.
 
+mod access;
 mod sshd;
+
+use std::fmt;
 
 use clap::ValueEnum;
 use serde::Serialize;
@@ -16,6 +19,8 @@ pub enum Name {
     Host,
     /// The settings of the SSH server, as `sshd -T` prints them
     Sshd,
+    /// Access control: users, tokens, groups, roles, ACLs, who administers and why
+    Access,
 }
 
 /// A fact ready to be printed.
@@ -46,6 +51,15 @@ pub struct ShownIssue {
     what: String,
 }
 
+impl fmt::Display for ShownIssue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.line {
+            Some(line) => write!(f, "{}:{line}: {}", self.path, self.what),
+            None => write!(f, "{} {}", self.path, self.what),
+        }
+    }
+}
+
 /// The doubts of a fact, for its `issues`.
 pub fn issues(doubts: &[Doubt]) -> Vec<ShownIssue> {
     let issue =
@@ -61,6 +75,7 @@ pub fn show(host: &Host, name: Name) -> Result<Shown, String> {
     match name {
         Name::Host => Ok(shown_host(host)),
         Name::Sshd => sshd::shown(host),
+        Name::Access => access::shown(host),
     }
 }
 

@@ -8,8 +8,8 @@ use crate::formats::crypt_hash::PasswordField;
 use crate::formats::sshd::{
     Attribute, Connection, Effective, Met, Situation, Situations, group_listed, user_listed,
 };
+use crate::host::Stop;
 use crate::host::sshd::Sshd;
-use crate::host::{Doubt, Stop};
 use crate::outcome::{Evidence, Judgement, Subject};
 
 use super::evidence;
@@ -237,9 +237,7 @@ pub(crate) fn empty_passwords(look: &Look<'_>) -> Judged {
 /// Local accounts whose password is empty.
 fn accounts_without_password(look: &Look<'_>) -> Result<Vec<String>, Stop> {
     let shadow = look.host.shadow();
-    if let Some(doubt) = shadow.doubts.first() {
-        return Err(Stop::Unknown(Doubt::clone(doubt)));
-    }
+    shadow.complete()?;
     let shadow = shadow.value.as_ref().map_err(Clone::clone)?;
     let empty = shadow.entries.iter().filter(|entry| entry.password == PasswordField::Empty);
     Ok(empty.map(|entry| entry.name.clone()).collect())
