@@ -13,6 +13,7 @@ pub(crate) mod guest;
 mod host_path;
 pub(crate) mod kernel;
 pub(crate) mod monitoring;
+pub(crate) mod ssh;
 pub(crate) mod vm;
 
 use std::borrow::Cow;

@@ -14,6 +14,7 @@ pub mod firewall;
 pub mod guests;
 pub mod hookscripts;
 pub mod identity;
+pub mod sshd;
 pub mod storage;
 pub mod system;
 
@@ -36,6 +37,7 @@ pub struct Host {
     access: access::Facts,
     corosync: corosync::Facts,
     datacenter: datacenter::Facts,
+    sshd: sshd::Facts,
     system: system::Facts,
     guests: guests::Facts,
     storage: storage::Facts,
@@ -56,6 +58,7 @@ impl Host {
             access: access::Facts::default(),
             corosync: corosync::Facts::default(),
             datacenter: datacenter::Facts::default(),
+            sshd: sshd::Facts::default(),
             system: system::Facts::default(),
             guests: guests::Facts::default(),
             storage: storage::Facts::default(),

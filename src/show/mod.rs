@@ -2,6 +2,7 @@
 
 mod access;
 mod guests;
+mod sshd;
 
 use std::fmt;
 
@@ -17,6 +18,8 @@ use crate::report::clean;
 pub enum Name {
     /// The host: release, node, cluster
     Host,
+    /// The settings of the SSH server, as `sshd -T` prints them
+    Sshd,
     /// Access control: users, tokens, groups, roles, ACLs, who administers and why
     Access,
     /// Guests: isolation, networks, disks, devices, snapshots
@@ -74,6 +77,7 @@ pub fn issues(doubts: &[Doubt]) -> Vec<ShownIssue> {
 pub fn show(host: &Host, name: Name) -> Result<Shown, String> {
     match name {
         Name::Host => Ok(shown_host(host)),
+        Name::Sshd => sshd::shown(host),
         Name::Access => access::shown(host),
         Name::Guests => guests::shown(host),
     }
