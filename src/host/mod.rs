@@ -8,6 +8,7 @@ pub mod access;
 pub mod cluster;
 pub mod fact;
 pub mod firewall;
+pub mod guests;
 pub mod identity;
 pub mod system;
 
@@ -28,6 +29,7 @@ pub struct Host {
     identity: identity::Facts,
     cluster: cluster::Facts,
     system: system::Facts,
+    guests: guests::Facts,
     release: OnceCell<Result<Release, Stop>>,
 }
 
@@ -42,6 +44,7 @@ impl Host {
             identity: identity::Facts::default(),
             cluster: cluster::Facts::default(),
             system: system::Facts::default(),
+            guests: guests::Facts::default(),
             release: OnceCell::new(),
         }
     }
