@@ -30,6 +30,7 @@ pub struct Host {
     cluster: cluster::Facts,
     system: system::Facts,
     guests: guests::Facts,
+    firewall: firewall::Facts,
     release: OnceCell<Result<Release, Stop>>,
 }
 
@@ -45,6 +46,7 @@ impl Host {
             cluster: cluster::Facts::default(),
             system: system::Facts::default(),
             guests: guests::Facts::default(),
+            firewall: firewall::Facts::default(),
             release: OnceCell::new(),
         }
     }

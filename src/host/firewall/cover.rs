@@ -258,6 +258,11 @@ impl AddressSet {
         self.v4.0.is_empty() && self.v6.0.is_empty()
     }
 
+    /// In how many intervals the set falls: what an operation on it costs.
+    pub fn pieces(&self) -> usize {
+        self.v4.0.len() + self.v6.0.len()
+    }
+
     /// The shortest list of networks that make up the set: IPv4 first, then ascending.
     pub fn networks(&self) -> Vec<Cidr> {
         let of = |family: Family| {
