@@ -4,6 +4,8 @@
 //! through `?`), and says for each subject whether it saw the bad thing. It opens no file and keeps no state.
 
 mod assert;
+pub(crate) mod firewall;
+pub(crate) mod network;
 
 use std::borrow::Cow;
 use std::cell::RefCell;

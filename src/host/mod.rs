@@ -10,6 +10,7 @@ pub mod fact;
 pub mod firewall;
 pub mod guests;
 pub mod identity;
+pub mod proxy;
 pub mod system;
 
 use std::cell::OnceCell;
@@ -31,6 +32,7 @@ pub struct Host {
     system: system::Facts,
     guests: guests::Facts,
     firewall: firewall::Facts,
+    proxy: proxy::Facts,
     release: OnceCell<Result<Release, Stop>>,
 }
 
@@ -47,6 +49,7 @@ impl Host {
             system: system::Facts::default(),
             guests: guests::Facts::default(),
             firewall: firewall::Facts::default(),
+            proxy: proxy::Facts::default(),
             release: OnceCell::new(),
         }
     }

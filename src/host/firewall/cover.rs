@@ -160,6 +160,11 @@ impl AddressSet {
         cidr.bounds().map_or_else(Self::empty, |(first, last)| Self::interval(cidr.family(), first, last))
     }
 
+    /// The addresses of several networks.
+    pub fn of_networks(networks: &[Cidr]) -> Self {
+        Self::empty().apply(networks, false)
+    }
+
     /// The addresses from `first` to `last`, both included; none if they are not of one family or not ascending.
     pub fn range(first: IpAddr, last: IpAddr) -> Self {
         if Family::of(first) != Family::of(last) {

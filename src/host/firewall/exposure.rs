@@ -198,7 +198,13 @@ impl<'a> Walk<'a> {
         self.found.unsure = self.found.unsure.union(&unsure);
         if !sure.is_empty() {
             self.found.open = self.found.open.union(&sure);
-            self.found.openings.push(Opening { way, interface, source: sure });
+            match self.found.openings.last_mut() {
+                // The same rule for the other family.
+                Some(last) if (last.way, last.interface) == (way, interface) => {
+                    last.source = last.source.union(&sure);
+                }
+                _ => self.found.openings.push(Opening { way, interface, source: sure }),
+            }
         }
     }
 }

@@ -12,6 +12,7 @@ mod tests;
 
 use std::cell::OnceCell;
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 
 use super::{Doubt, Fact, Gather, Host, Stop};
 use crate::files::{Kind, Text, Trouble};
@@ -29,8 +30,7 @@ const GUEST_FOLDER: &str = "/etc/pve/firewall";
 /// Where the files of the virtual networks are.
 const VNET_FOLDER: &str = "/etc/pve/sdn/firewall";
 
-/// The nftables backend. It works if `nftables: 1` stands in host.fw and this may be executed
-/// (`is_nftables` of `PVE/Firewall.pm`).
+/// The nftables backend. It works if `nftables: 1` stands in host.fw and this may be executed.
 const NFTABLES_BACKEND: &str = "/usr/libexec/proxmox/proxmox-firewall";
 
 /// Where the administrator's own units stand, and the links that start units at boot.
@@ -44,7 +44,7 @@ pub(super) struct Facts {
     datacenter: OnceCell<Fact<File>>,
     node: OnceCell<Fact<File>>,
     guests: OnceCell<Fact<BTreeMap<u32, Fact<File>>>>,
-    vnets: OnceCell<Fact<Vec<(String, Fact<File>)>>>,
+    vnets: OnceCell<Fact<BTreeMap<String, Fact<File>>>>,
     backend: OnceCell<Fact<Backend>>,
 }
 
@@ -131,13 +131,13 @@ impl Host {
                 let guests = self.guests().value.as_ref().map_err(Clone::clone)?;
                 let path = |vmid: u32| (vmid, format!("{GUEST_FOLDER}/{vmid}.fw"));
                 let paths = guests.all.iter().map(|guest| path(guest.vmid)).collect();
-                Ok(self.read_many(paths, Level::Guest, datacenter).into_iter().collect())
+                Ok(self.read_many(paths, Level::Guest, datacenter))
             })
         })
     }
 
     /// The firewall files of the virtual networks of the software-defined network, by name, of those that have one.
-    pub fn vnet_firewalls(&self) -> &Fact<Vec<(String, Fact<File>)>> {
+    pub fn vnet_firewalls(&self) -> &Fact<BTreeMap<String, Fact<File>>> {
         self.firewall.vnets.get_or_init(|| {
             Fact::gather(&self.files, |gather| {
                 let datacenter = self.datacenter_for_names()?;
@@ -159,7 +159,7 @@ impl Host {
                 }
                 match self.files.stat(NFTABLES_BACKEND) {
                     Ok(meta) if meta.kind == Kind::File && meta.mode & 0o111 != 0 => Ok(Backend::Nftables),
-                    Ok(_) => Ok(Backend::Iptables),
+                    Ok(_) => Err(Stop::unknown(NFTABLES_BACKEND, "is no program that can be executed")),
                     Err(trouble) if trouble.is_missing() => self.backend_of_packages(),
                     Err(trouble) => Err(trouble.into()),
                 }
@@ -192,28 +192,35 @@ impl Host {
         })
     }
 
+    /// The addresses under which the cluster knows this node; it may have others.
+    pub fn firewall_addresses(&self) -> Vec<IpAddr> {
+        let members = self.members().value.as_ref().ok();
+        let node = members.zip(self.node_name()).and_then(|(members, name)| members.nodes.get(&name));
+        let address = node.and_then(|node| node.ip.as_ref()).and_then(|address| address.parse().ok());
+        address.into_iter().collect()
+    }
+
     fn datacenter_for_names(&self) -> Result<&Firewall, Stop> {
         let datacenter = self.datacenter_firewall().value.as_ref().map_err(Clone::clone)?;
         Ok(&datacenter.firewall)
     }
 
-    fn read_many<K: Clone>(
+    fn read_many<K: Ord>(
         &self,
-        paths: Vec<(K, String)>,
+        paths: BTreeMap<K, String>,
         level: Level,
         datacenter: &Firewall,
-    ) -> Vec<(K, Fact<File>)> {
+    ) -> BTreeMap<K, Fact<File>> {
+        let (keys, paths): (Vec<K>, Vec<String>) = paths.into_iter().unzip();
         let mut all = Vec::with_capacity(paths.len());
         for some in paths.chunks(READ_AT_ONCE) {
-            let these: Vec<String> = some.iter().map(|(_, path)| path.clone()).collect();
-            for ((key, path), answer) in some.iter().zip(self.files.texts(&these)) {
-                let fact = Fact::gather(&self.files, |gather| {
+            for (path, answer) in some.iter().zip(self.files.texts(some)) {
+                all.push(Fact::gather(&self.files, |gather| {
                     read_answer(gather, path, answer, level, self.format_release(), datacenter)
-                });
-                all.push((key.clone(), fact));
+                }));
             }
         }
-        all
+        keys.into_iter().zip(all).collect()
     }
 }
 
@@ -243,6 +250,10 @@ fn read(
     release: Release,
     datacenter: Option<&Firewall>,
 ) -> File {
+    if text.trim().is_empty() {
+        // Upstream removes a file with nothing in it.
+        gather.doubt(Doubt::about(path, "is empty: its content may have been lost"));
+    }
     let firewall = gather.parsed(path, firewall::parse(text, level, release, datacenter));
     File { path: path.to_owned(), exists: true, firewall, meant_to_enable: meant_to_enable(text) }
 }
