@@ -3,9 +3,15 @@
 //! A check is a function of a [`Look`]: it asks the host for facts (every fact that cannot be had ends the check
 //! through `?`), and says for each subject whether it saw the bad thing. It opens no file and keeps no state.
 
+pub(crate) mod access;
 mod assert;
 pub(crate) mod firewall;
 pub(crate) mod network;
+pub(crate) mod container;
+pub(crate) mod guest;
+mod host_path;
+pub(crate) mod vm;
+pub(crate) mod authentication;
 
 use std::borrow::Cow;
 use std::cell::RefCell;

@@ -139,10 +139,9 @@ pub fn boolean(text: &str) -> Option<bool> {
             return Some(low == 1);
         }
     }
-    let is = |word: &&str| text.eq_ignore_ascii_case(word);
-    if FALSE.iter().any(|word| is(word)) {
+    if FALSE.iter().any(|word| text.eq_ignore_ascii_case(word)) {
         Some(false)
-    } else if TRUE.iter().any(|word| is(word)) {
+    } else if TRUE.iter().any(|word| text.eq_ignore_ascii_case(word)) {
         Some(true)
     } else {
         None
@@ -160,16 +159,20 @@ pub(crate) fn words(text: &str) -> impl Iterator<Item = &str> {
     text.split(|c| matches!(c, '\t'..='\r' | ' ')).filter(|word| !word.is_empty())
 }
 
+/// A byte as two hex digits in lower case.
+pub(crate) fn hex(byte: u8) -> [char; 2] {
+    [byte >> 4, byte & 0xf].map(|nibble| char::from_digit(u32::from(nibble), 16).unwrap_or('0'))
+}
+
 /// apt's `QuoteString`: bytes in `bad`, `%`, blanks, control characters and everything beyond ASCII as `%xx`.
 pub(crate) fn quote(text: &str, bad: &[u8]) -> String {
-    const HEX: [char; 16] = ['0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'a', 'b', 'c', 'd', 'e', 'f'];
-    let hex = |nibble: u8| HEX.get(usize::from(nibble)).copied().unwrap_or('0');
     let mut quoted = String::with_capacity(text.len());
     for byte in text.bytes() {
         if byte.is_ascii_graphic() && byte != b'%' && !bad.contains(&byte) {
             quoted.push(char::from(byte));
         } else {
-            quoted.extend(['%', hex(byte >> 4), hex(byte & 0xf)]);
+            quoted.push('%');
+            quoted.extend(hex(byte));
         }
     }
     quoted
@@ -310,7 +313,7 @@ pub(crate) fn is_part_name(name: &str, extensions: &[&str], bare: bool) -> bool 
     known && !name.is_empty() && !name.starts_with('.') && name.bytes().all(plain)
 }
 
-/// `text` with the userinfo removed from every URL in it, and whether there was any.
+/// `text` with user and password removed from every URL in it, and whether there were any.
 pub(crate) fn without_userinfo(text: &str) -> (String, bool) {
     let mut clean = String::with_capacity(text.len());
     let mut found = false;
@@ -318,17 +321,25 @@ pub(crate) fn without_userinfo(text: &str) -> (String, bool) {
     while let Some((before, after)) = rest.split_once("://") {
         clean.push_str(before);
         clean.push_str("://");
-        let end = after
-            .find(|c: char| c == '/' || c == '"' || c == '\'' || c.is_whitespace())
-            .unwrap_or(after.len());
-        let (authority, tail) = after.split_at_checked(end).unwrap_or((after, ""));
-        let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
-        found |= host.len() != authority.len();
-        clean.push_str(host);
-        rest = tail;
+        rest = userinfo_end(after).and_then(|end| after.get(end..)).unwrap_or(after);
+        found |= rest.len() != after.len();
     }
     clean.push_str(rest);
     (clean, found)
+}
+
+/// Where user and password end at the start of what follows `://`: after the last `@` before a slash, or after a
+/// later one when `user:pass/word` stands where only a port could.
+fn userinfo_end(text: &str) -> Option<usize> {
+    let url_end = text.find(|c: char| matches!(c, '"' | '\'') || c.is_whitespace()).unwrap_or(text.len());
+    let url = text.get(..url_end).unwrap_or(text);
+    let authority = url.split('/').next().unwrap_or(url);
+    if let Some(at) = authority.rfind('@') {
+        return Some(at + 1);
+    }
+    let (_, port) = authority.rsplit_once(':')?;
+    let plausible = port.contains(']') || port.bytes().all(|byte| byte.is_ascii_digit());
+    url.rfind('@').filter(|_| !plausible).map(|at| at + 1)
 }
 
 #[cfg(test)]
@@ -403,6 +414,14 @@ mod tests {
         assert_eq!(clean, "x http://h/a@b \"ftp://g\" http://plain/");
         assert!(found);
         assert_eq!(without_userinfo("a@b"), ("a@b".to_owned(), false));
+        assert_eq!(
+            without_userinfo("http://u:p/q@h/x"),
+            ("http://h/x".to_owned(), true),
+            "an unescaped slash"
+        );
+        for kept in ["http://h:80/@X@_y", "http://h/a@b", "http://[::1]/a@b"] {
+            assert_eq!(without_userinfo(kept), (kept.to_owned(), false));
+        }
     }
 
     proptest! {

@@ -9,7 +9,7 @@
 use std::cmp::Ordering;
 
 /// A version taken apart, borrowed from its text.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy)]
 pub struct Version<'a> {
     /// Digits of the epoch without leading zeros: empty for epoch 0.
     pub epoch: &'a str,
@@ -38,6 +38,15 @@ impl Ord for Version<'_> {
         compare_numbers(self.epoch.as_bytes(), other.epoch.as_bytes())
             .then_with(|| compare_parts(self.upstream.as_bytes(), other.upstream.as_bytes()))
             .then_with(|| compare_parts(self.revision.as_bytes(), other.revision.as_bytes()))
+    }
+}
+
+impl Eq for Version<'_> {}
+
+/// Equal for dpkg: the texts may differ.
+impl PartialEq for Version<'_> {
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp(other).is_eq()
     }
 }
 
@@ -160,15 +169,13 @@ mod tests {
     fn key(text: &str) -> Vec<Vec<(Vec<i32>, String)>> {
         const RUNS: usize = 40;
         let text = text.trim_matches(|c: char| c.is_ascii_whitespace());
-        let digits = |part: &str| part.chars().all(|c| c.is_ascii_digit());
-        let (epoch, rest) = match text.find(':') {
-            Some(at) if digits(&text[..at]) => (&text[..at], &text[at + 1..]),
-            _ => ("", text),
-        };
-        let (upstream, revision) = match rest.rfind('-') {
-            Some(at) => (&rest[..at], &rest[at + 1..]),
-            None => (rest, ""),
-        };
+        let mut cut = text.splitn(2, ':').map(str::to_owned).collect::<Vec<_>>();
+        if cut.len() == 1 || !cut[0].chars().all(|c| c.is_ascii_digit()) {
+            cut = vec![String::new(), text.to_owned()];
+        }
+        let mut parts = cut[1].split('-').map(str::to_owned).collect::<Vec<_>>();
+        let revision = if parts.len() > 1 { parts.pop().unwrap() } else { String::new() };
+        let upstream = parts.join("-");
         let runs = |part: &str| {
             let mut list = Vec::new();
             let mut bytes = part.bytes().peekable();
@@ -190,7 +197,7 @@ mod tests {
             }
             list
         };
-        vec![runs(epoch), runs(upstream), runs(revision)]
+        vec![runs(&cut[0]), runs(&upstream), runs(&revision)]
     }
 
     proptest! {

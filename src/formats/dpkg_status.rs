@@ -102,16 +102,12 @@ impl Status {
     /// Adds a package; one of the same name and architecture is replaced. False when there was one.
     fn add(&mut self, package: Package) -> bool {
         let same = self.packages.entry(package.name.clone()).or_default();
-        match same.iter_mut().find(|old| old.architecture == package.architecture) {
-            Some(old) => {
-                *old = package;
-                false
-            }
-            None => {
-                same.push(package);
-                true
-            }
+        if let Some(old) = same.iter_mut().find(|old| old.architecture == package.architecture) {
+            *old = package;
+            return false;
         }
+        same.push(package);
+        true
     }
 }
 

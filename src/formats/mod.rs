@@ -11,6 +11,7 @@ pub mod apt_conf;
 pub mod apt_preferences;
 pub mod apt_sources;
 pub mod apt_text;
+mod calendar_event;
 pub mod corosync_conf;
 pub mod crypt_hash;
 pub mod crypttab;
@@ -48,6 +49,7 @@ pub mod section_config;
 pub mod shadow;
 pub mod shadow_cfg;
 mod shell;
+pub mod sshd;
 pub mod storage_cfg;
 pub mod sysctl_conf;
 pub mod systemd_conf;
@@ -60,6 +62,7 @@ pub mod vmlist;
 pub mod vzdump;
 pub mod vzdump_conf;
 pub mod vzdump_cron;
+pub mod zfs_list_cache;
 
 /// What a parser made of a text.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]

@@ -7,6 +7,8 @@
 //! - a line without a colon becomes part of the next field's name, even across an empty line;
 //! - a line of blanks is a continuation line and does not end a stanza;
 //! - carriage returns at the start of a line do not count;
+//! - when no colon is left, the scanner tries again behind the last field it has, and then takes a line that
+//!   starts with a carriage return for a continuation line;
 //! - at most three stray bytes at the end are dropped silently, more make the complete file an error.
 
 use super::{Issue, Parsed, apt_text};
@@ -67,13 +69,16 @@ pub enum Comments {
 /// Text that ends a file without a colon in it is dropped silently up to this length, newlines included.
 const IGNORED_TAIL: usize = 3;
 
+/// How often the scanner tries again: before and after each of five doublings of its buffer, and once more.
+const RETRIES: usize = 11;
+
 /// Reads all stanzas of `text`.
 pub fn parse(text: &str, comments: Comments) -> Parsed<TagFile> {
     let buffer = Buffer::new(text, comments);
     let mut parsed = Parsed::<TagFile>::default();
     let mut at = 0;
     while at < buffer.bytes.len() {
-        let Some((fields, next)) = buffer.scan(at) else {
+        let Some((fields, next)) = buffer.scan_again(at) else {
             if buffer.bytes.len() - at > IGNORED_TAIL {
                 let line = buffer.line_of(at);
                 let issue = Issue::new(
@@ -159,10 +164,26 @@ impl Buffer {
         String::from_utf8_lossy(self.bytes.get(from..to).unwrap_or_default()).into_owned()
     }
 
-    /// One stanza from `from` on and where the next one starts; `None` when its end is not found.
-    fn scan(&self, from: usize) -> Option<(Vec<Span>, usize)> {
-        let mut fields: Vec<Span> = Vec::new();
-        let mut at = from;
+    /// One stanza from `from` on and where the next one starts; `None` when its end is never found.
+    fn scan_again(&self, from: usize) -> Option<(Vec<Span>, usize)> {
+        let mut fields = Vec::new();
+        let mut next = self.scan(from, &mut fields);
+        if self.bytes.len() - from <= IGNORED_TAIL {
+            return next.map(|next| (fields, next));
+        }
+        for _ in 0..RETRIES {
+            if next.is_some() {
+                break;
+            }
+            let last: &Span = fields.last()?;
+            next = self.scan(self.find(b'\n', last.name)? + 1, &mut fields);
+        }
+        next.map(|next| (fields, next))
+    }
+
+    /// Adds the fields from `at` to the end of the stanza; where the next one starts, `None` when the end is not
+    /// found.
+    fn scan(&self, mut at: usize, fields: &mut Vec<Span>) -> Option<usize> {
         while let Some(byte) = self.byte(at) {
             if !apt_text::is_space(byte) {
                 if let Some(last) = fields.last_mut() {
@@ -183,7 +204,7 @@ impl Buffer {
                 }
                 let gap = self.bytes.get(at..).unwrap_or_default();
                 let gap = gap.iter().take_while(|byte| matches!(byte, b'\n' | b'\r')).count();
-                return Some((fields, at + gap));
+                return Some(at + gap);
             }
             at += 1;
         }
@@ -296,6 +317,12 @@ mod tests {
     }
 
     #[test]
+    fn stray_text_after_a_carriage_return_at_the_end_continues_the_last_field() {
+        assert_eq!(read("A: 1\n\rx\n"), [[one("A", "1\n\rx", 1)]]);
+        assert!(parse("A: 1\n\rx\ny\n", Comments::Skipped).value.fatal.is_some());
+    }
+
+    #[test]
     fn leading_continuation_lines_are_dropped() {
         assert_eq!(read(" x\nA: 1\n"), [[one("A", "1", 2)]]);
     }
@@ -323,9 +350,13 @@ mod tests {
 
         #[test]
         fn ordinary_stanzas_come_back(stanzas in prop::collection::vec(prop::collection::vec(("[A-Z][a-z]{0,3}", "[a-z]{0,3}"), 1..4), 0..4)) {
-            let text: String = stanzas.iter().map(|stanza| {
-                stanza.iter().map(|(name, value)| format!("{name}: {value}\n")).collect::<String>() + "\n"
-            }).collect();
+            let mut text = String::new();
+            for stanza in &stanzas {
+                for (name, value) in stanza {
+                    text.extend([name, ": ", value, "\n"]);
+                }
+                text.push('\n');
+            }
             let seen: Vec<Vec<(String, String)>> = read(&text).into_iter()
                 .map(|stanza| stanza.into_iter().map(|(name, value, _)| (name, value)).collect()).collect();
             prop_assert_eq!(seen, stanzas);

@@ -6,11 +6,14 @@
 
 pub mod access;
 pub mod cluster;
+pub mod datacenter;
+pub mod encryption;
 pub mod fact;
 pub mod firewall;
 pub mod guests;
 pub mod identity;
 pub mod proxy;
+pub mod storage;
 pub mod system;
 
 use std::cell::OnceCell;
@@ -29,10 +32,14 @@ pub struct Host {
     assumed: Option<Release>,
     identity: identity::Facts,
     cluster: cluster::Facts,
+    access: access::Facts,
+    datacenter: datacenter::Facts,
     system: system::Facts,
     guests: guests::Facts,
     firewall: firewall::Facts,
     proxy: proxy::Facts,
+    storage: storage::Facts,
+    encryption: encryption::Facts,
     release: OnceCell<Result<Release, Stop>>,
 }
 
@@ -46,10 +53,14 @@ impl Host {
             assumed,
             identity: identity::Facts::default(),
             cluster: cluster::Facts::default(),
+            access: access::Facts::default(),
+            datacenter: datacenter::Facts::default(),
             system: system::Facts::default(),
             guests: guests::Facts::default(),
             firewall: firewall::Facts::default(),
             proxy: proxy::Facts::default(),
+            storage: storage::Facts::default(),
+            encryption: encryption::Facts::default(),
             release: OnceCell::new(),
         }
     }

@@ -145,7 +145,7 @@ impl Reader {
             return Err(Stop::Syntax("#clear without a name"));
         }
         let name = if opens { self.scope.clone() } else { joined(&self.scope, &tag) };
-        let (value, credentials) = apt_text::without_userinfo(&value);
+        let (value, credentials) = without_secret(&name, value);
         self.parsed.value.directives.push((line, Directive::Set { name, value, credentials }));
         Ok(())
     }
@@ -163,6 +163,17 @@ impl Reader {
         };
         self.parsed.value.directives.push((line, directive));
         Ok(())
+    }
+}
+
+/// A value without the user and password of its URLs; in a proxy setting also without a scheme.
+fn without_secret(name: &str, value: String) -> (String, bool) {
+    if value.contains("://") {
+        return apt_text::without_userinfo(&value);
+    }
+    match value.rsplit_once('@') {
+        Some((_, host)) if name.to_ascii_lowercase().contains("proxy") => (host.to_owned(), true),
+        _ => (value, false),
     }
 }
 

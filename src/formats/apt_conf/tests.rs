@@ -122,6 +122,9 @@ fn a_password_in_a_proxy_is_a_fact_and_nothing_more() {
     tree.apply("a", &parsed.value, &mut |_| Vec::new());
     let proxy = tree.find("acquire::http::proxy").unwrap();
     assert_eq!((proxy.value.as_str(), proxy.credentials), ("http://proxy:3128/", true));
+    assert!(
+        !format!("{:?}", parse("Acquire { http { Proxy \"user:SECRET@proxy\"; }; };")).contains("SECRET")
+    );
 }
 
 #[test]

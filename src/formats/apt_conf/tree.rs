@@ -52,14 +52,13 @@ impl Node {
         self.children.get_mut(at)
     }
 
-    fn dump(&self, scope: &str, into: &mut Vec<(String, String)>) {
+    /// Everything below, named with the `scope` this node makes (none for the root).
+    fn dump(&self, scope: Option<&str>, into: &mut Vec<(String, String)>) {
         for child in &self.children {
-            let name = if scope.is_empty() { child.tag.clone() } else { format!("{scope}::{}", child.tag) };
-            into.push((
-                name.clone(),
-                child.setting.as_ref().map_or_else(String::new, |setting| setting.value.clone()),
-            ));
-            child.dump(&name, into);
+            let name = scope.map_or_else(|| child.tag.clone(), |scope| format!("{scope}::{}", child.tag));
+            let value = child.setting.as_ref().map(|setting| setting.value.clone());
+            into.push((name.clone(), value.unwrap_or_default()));
+            child.dump(Some(&name), into);
         }
     }
 }
@@ -170,7 +169,7 @@ impl Tree {
     /// Every name with its value, in the order of `apt-config dump`.
     pub fn dump(&self) -> Vec<(String, String)> {
         let mut all = Vec::new();
-        self.root.dump("", &mut all);
+        self.root.dump(None, &mut all);
         all
     }
 }

@@ -107,7 +107,7 @@ fn digest(text: &str) -> String {
         hash.update(if line == "." { "" } else { line });
         hash.update("\n");
     }
-    hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+    hash.finalize().iter().flat_map(|byte| apt_text::hex(*byte)).collect()
 }
 
 /// Options by their one-line names; a name given twice keeps its last value.

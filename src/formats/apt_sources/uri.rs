@@ -49,7 +49,7 @@ impl Uri {
                 text.push_str(&self.host);
             }
             if self.port != 0 {
-                text.push_str(&format!(":{}", self.port));
+                text.extend([":", &self.port.to_string()]);
             }
         }
         text.push_str(&self.path);
@@ -93,13 +93,13 @@ impl Shape {
     }
 
     fn uri(&self, text: &str) -> Uri {
-        let part = |from: usize, to: usize| text.get(from..to).unwrap_or_default();
-        let path = part(self.path, text.len());
+        let piece = |from: usize, to: usize| text.get(from..to).unwrap_or_default();
+        let path = piece(self.path, text.len());
         let path = if path.is_empty() { "/" } else { path };
-        let authority = part(self.at.map_or(self.authority, |at| at + 1), self.path);
+        let authority = piece(self.at.map_or(self.authority, |at| at + 1), self.path);
         let (host, port) = host_and_port(authority);
         Uri {
-            access: part(0, self.access_end).to_owned(),
+            access: piece(0, self.access_end).to_owned(),
             host,
             port,
             path: path.to_owned(),
@@ -142,9 +142,14 @@ pub(super) fn fixed(text: &str, native: &str, version: AptVersion) -> Option<(St
     if !text.contains(':') {
         return None;
     }
-    let text = text.replace(super::ARCH, native);
-    let shape = Shape::of(&text);
-    let credentials = shape.at.is_some();
+    let mut text = text.replace(super::ARCH, native);
+    let mut shape = Shape::of(&text);
+    let mut credentials = shape.at.is_some();
+    if !text.get(shape.authority..shape.path).is_some_and(|authority| authority.contains('@')) {
+        // a password with an unescaped slash is no password to apt, but it still is a secret
+        (text, credentials) = apt_text::without_userinfo(&text);
+        shape = Shape::of(&text);
+    }
     let mut fixed = match (version, shape.at) {
         (AptVersion::V2_2, Some(at)) => {
             let before = text.get(..shape.authority).unwrap_or_default();
@@ -194,6 +199,10 @@ mod tests {
             }
         }
         assert!(!Uri::parse("http://h/x@y").credentials);
+        for version in [AptVersion::V2_2, AptVersion::V3_0] {
+            let odd = fixed("http://u:pass/word@h/x", "amd64", version);
+            assert!(odd.is_some_and(|(uri, credentials)| credentials && !uri.contains("word")));
+        }
     }
 
     #[test]
