@@ -5,13 +5,13 @@
 
 pub(crate) mod access;
 mod assert;
-pub(crate) mod firewall;
-pub(crate) mod network;
+pub(crate) mod authentication;
 pub(crate) mod container;
+pub(crate) mod firewall;
 pub(crate) mod guest;
 mod host_path;
+pub(crate) mod network;
 pub(crate) mod vm;
-pub(crate) mod authentication;
 
 use std::borrow::Cow;
 use std::cell::RefCell;

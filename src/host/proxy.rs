@@ -51,7 +51,9 @@ fn covered(list: Option<&Located<Vec<Range>>>) -> AddressSet {
 fn listening(proxy: &Proxy) -> AddressSet {
     let one: Option<IpAddr> = proxy.listen_ip.as_ref().and_then(|listen| listen.value.parse().ok());
     match one {
-        Some(address) if address.is_loopback() => AddressSet::loopback(),
+        Some(address) if address.is_loopback() => {
+            AddressSet::loopback().intersect(&AddressSet::family(Family::of(address)))
+        }
         Some(address) if address.is_ipv4() => AddressSet::family(Family::V4),
         // The unspecified IPv6 address listens for both families.
         Some(address) if !address.is_unspecified() => AddressSet::family(Family::V6),

@@ -79,7 +79,7 @@ fn representatives(inbound: &Inbound<'_>, service: &Service) -> BTreeSet<u16> {
 
 fn exposed(inbound: &Inbound<'_>, service: &Service, exposure: &Exposure<'_>) -> Judgement {
     let from = shown_set(&exposure.open);
-    let summary = format!("{} ({}) is let in from {from}", service.name, service.id);
+    let summary = format!("the firewall lets {from} reach {}", service.name);
     let public = |opening: &&Opening<'_>| opening.source.reach() >= Reach::Public;
     let openings = exposure.openings.iter().filter(public).take(MOST_EVIDENCE);
     let evidence = openings.flat_map(|opening| evidence_of(inbound.datacenter, opening));

@@ -29,7 +29,7 @@ pub(crate) fn ruleset_does_not_load(look: &Look<'_>) -> Judged {
     let backend = *look.take(look.host.firewall_backend())?;
     let filter = Filter { datacenter, node, backend };
     let files = rule_files(look, true);
-    let called = called_groups(look, &files);
+    let called = called_groups(look, &files, &filter);
     look.each(
         &files,
         |file| subject(file),
@@ -71,12 +71,12 @@ fn is_generated(look: &Look<'_>, file: &RuleFile<'_>, filter: &Filter<'_>) -> bo
     }
 }
 
-/// The security groups that enabled rules call.
-fn called_groups(look: &Look<'_>, files: &[RuleFile<'_>]) -> BTreeSet<String> {
-    let now = look.now.as_second();
-    let known = files.iter().filter_map(|file| file.fact.value.as_ref().ok());
-    let rules = known.filter(|file| file.firewall.is_enabled(now)).flat_map(|file| &file.firewall.rules);
-    rules.filter(|rule| rule.enabled).filter_map(|rule| rule.target.group().map(str::to_owned)).collect()
+/// The security groups that rules call of which upstream makes something.
+fn called_groups(look: &Look<'_>, files: &[RuleFile<'_>], filter: &Filter<'_>) -> BTreeSet<String> {
+    let generated = files.iter().filter(|file| is_generated(look, file, filter));
+    let known = generated.filter_map(|file| file.fact.value.as_ref().ok());
+    let rules = known.flat_map(|file| &file.firewall.rules).filter(|rule| rule.enabled);
+    rules.filter_map(|rule| rule.target.group().map(str::to_owned)).collect()
 }
 
 fn iptables_failures(file: &File, generated: bool, called: &BTreeSet<String>) -> Vec<Broken> {
@@ -284,4 +284,76 @@ fn forwards(file: &File, now: i64) -> Vec<(u32, bool, &'static str)> {
     }));
     found.sort_unstable();
     found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::formats::firewall::{Level, parse};
+    use crate::formats::release::Release;
+
+    fn severities(text: &str) -> Vec<(u32, Severity)> {
+        let firewall = parse(text, Level::Datacenter, Release::Pve9, None).value;
+        firewall.lost.iter().map(weigh).map(|(line, severity, _)| (line, severity)).collect()
+    }
+
+    #[test]
+    fn a_lost_barrier_weighs_more_than_a_lost_opening() {
+        let text = "\
+[OPTIONS]
+policy_in: deny
+enable: yes
+ebtables: no
+[IPSET blacklist]
+nobody
+[RULES]
+IN drop -p udp
+IN accept -p udp
+|IN drop -p udp
+IN Nothing(REJECT)
+";
+        let expected = [
+            (2, Severity::High),
+            (3, Severity::High),
+            (4, Severity::Medium),
+            (6, Severity::High),
+            (8, Severity::High),
+            (9, Severity::Medium),
+            (10, Severity::Low),
+            (11, Severity::High),
+        ];
+        assert_eq!(severities(text), expected);
+    }
+
+    fn file(text: &str) -> File {
+        let firewall = parse(text, Level::Datacenter, Release::Pve9, None).value;
+        File { firewall, ..File::default() }
+    }
+
+    fn broken(found: &[Broken]) -> Vec<(u32, Severity)> {
+        found.iter().map(|broken| (broken.line, broken.severity)).collect()
+    }
+
+    #[test]
+    fn a_failure_for_ipv6_weighs_less_and_one_in_an_unused_rule_nothing() {
+        let file = file("[ALIASES]\nsix 2001:db8::/140\n[RULES]\nIN ACCEPT -source six\n");
+        assert_eq!(broken(&iptables_failures(&file, true, &BTreeSet::new())), [(4, Severity::High)]);
+        assert_eq!(broken(&iptables_failures(&file, false, &BTreeSet::new())), []);
+    }
+
+    #[test]
+    fn the_backends_refuse_different_mistakes() {
+        let file = file(
+            "hello\n[IPSET office]\n10.0.0.0/8\n10.0.0.1/8\n[RULES]\nIN ACCEPT -i averyveryverylongname\n",
+        );
+        let called = BTreeSet::new();
+        assert_eq!(
+            broken(&iptables_failures(&file, true, &called)),
+            [(4, Severity::Critical), (6, Severity::Critical)]
+        );
+        assert_eq!(
+            broken(&nftables_failures(&file, &file, &called)),
+            [(1, Severity::Critical), (6, Severity::Critical)]
+        );
+    }
 }

@@ -149,7 +149,7 @@ pub(crate) fn guest_may_pose_as_another(look: &Look<'_>) -> Judged {
         }
         if let Some(option) = ebtables_off {
             let evidence = Evidence::at(&datacenter.path, option.line).key("ebtables").observed("0");
-            found.push(("answer ARP for another", evidence.expected("1")));
+            found.push(("send ARP that nothing checks", evidence.expected("1")));
         }
         if let Some(option) = options.radv.as_ref().filter(|option| option.value) {
             let evidence = Evidence::at(path, option.line).key("radv").observed("1").expected("0");

@@ -167,3 +167,20 @@ fn all_rules(file: &File) -> impl Iterator<Item = &Rule> {
     let groups = file.firewall.groups.values().flat_map(|group| &group.rules);
     file.firewall.rules.iter().chain(groups)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_set_with_few_holes_is_shown_by_its_holes() {
+        let network = |text: &str| AddressSet::network(Cidr { address: text.parse().unwrap(), prefix: 24 });
+        let all = AddressSet::everything();
+        assert_eq!(shown_set(&all), "0.0.0.0/0, ::/0");
+        let hole = all.subtract(&network("203.0.113.0"));
+        assert_eq!(shown_set(&hole), "0.0.0.0/0 except 203.0.113.0/24, ::/0");
+        let many = (0..20_u8).fold(AddressSet::empty(), |set, n| set.union(&network(&format!("10.{n}.2.0"))));
+        assert!(shown_set(&many).ends_with("10.7.2.0/24 and 12 more"), "{}", shown_set(&many));
+        assert_eq!(shown_set(&AddressSet::empty()), "");
+    }
+}

@@ -130,3 +130,39 @@ pub(crate) fn drops_not_logged(look: &Look<'_>) -> Judged {
     };
     look.one(Subject::node(), judgement)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::formats::firewall::options::meant_to_enable;
+    use crate::formats::firewall::{Level, parse};
+    use crate::formats::release::Release;
+
+    fn judged(text: &str) -> Option<String> {
+        let firewall = parse(text, Level::Datacenter, Release::Pve9, None).value;
+        let file = File { firewall, meant_to_enable: meant_to_enable(text), ..File::default() };
+        let judgement = lost_enable(&file)?;
+        assert_eq!(judgement.severity, Some(Severity::Critical));
+        Some(judgement.summary)
+    }
+
+    #[test]
+    fn a_line_that_was_meant_to_switch_the_firewall_on_is_worse_than_none() {
+        let reason = |text: &str| judged(text).unwrap();
+        assert!(
+            reason("[OPTIONS]\r\nenable: 1\r\n")
+                .contains("line 2 says `enable` `1`: it stands in no section")
+        );
+        assert!(reason("\u{feff}[OPTIONS]\nenable: 1\n").contains("line 2"));
+        assert!(reason("[OPTIONS]\nenable: yes\n").contains("`yes`"));
+        assert!(reason("[OPTIONS]\nenable: 0\nenable = 1\n").contains("line 3"));
+        assert!(reason("[OPTIONS]\nenable: 1700000000\n").contains("2023-11-14T22:13:20Z"));
+    }
+
+    #[test]
+    fn a_line_that_a_later_one_switches_off_was_not_lost() {
+        assert_eq!(judged("[OPTIONS]\nenable: 1\nenable: 0\n"), None);
+        assert_eq!(judged("[OPTIONS]\nenable: yes\nenable: 0\n"), None);
+        assert_eq!(judged("[OPTIONS]\n# enable: 1\nenable: 0\nenable: no\n"), None);
+    }
+}

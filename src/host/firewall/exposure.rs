@@ -25,9 +25,9 @@ pub const BLACKLIST: &str = "blacklist";
 /// TCP ports that [`MANAGEMENT`] reaches without a rule: first and last.
 pub const MANAGEMENT_PORTS: [(u16, u16); 4] = [(22, 22), (3128, 3128), (5900, 5999), (8006, 8006)];
 
-/// How much work is spent on one port, in rules and intervals of addresses: some hundred times of what the largest
-/// rule lists in use need, so that no file keeps the audit busy for long.
-const MOST_WORK: usize = 5_000_000;
+/// How much work is spent on one port, in rules and intervals of addresses: a thousand rules with a thousand
+/// networks, many times of what is in use, so that no file keeps the audit busy for long.
+const MOST_WORK: usize = 1_000_000;
 
 /// What decides about inbound packets to a node.
 #[derive(Debug, Clone)]
