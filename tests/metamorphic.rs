@@ -23,7 +23,7 @@ use pve_audit::outcome::{SubjectKind, Verdict};
 use support::case::{check_files, run_and_list, run_on, tree};
 
 /// Files whose absence has a meaning of its own, so that a host without them is another host, not a damaged one.
-const ABSENCE_IS_A_STATE: [&str; 4] = [
+const ABSENCE_IS_A_STATE: [&str; 8] = [
     // A drop-in of sshd that is not there sets nothing.
     "/etc/ssh/sshd_config.d/",
     // The unit takes a missing one for no options (`EnvironmentFile=-`).
@@ -31,6 +31,13 @@ const ABSENCE_IS_A_STATE: [&str; 4] = [
     // Without a drop-in, and without a unit of the administrator, the packaged unit counts.
     "/etc/systemd/system/ssh.service",
     "/etc/systemd/system/sshd.service",
+    // Without host.fw a node is filtered; without the file of a guest or a vnet there are no rules of its own.
+    "/host.fw",
+    "/etc/pve/firewall/1",
+    // A guest without a configuration does not exist (where no list of guests names it), and no file of it is read.
+    "/qemu-server/1",
+    // Without this program the iptables backend works.
+    "/usr/libexec/proxmox/proxmox-firewall",
 ];
 
 /// What can stand in a file after a mishap.

@@ -9,11 +9,13 @@ pub(crate) mod authentication;
 pub(crate) mod cluster;
 pub(crate) mod compliance;
 pub(crate) mod container;
+pub(crate) mod firewall;
 pub(crate) mod guest;
 mod host_path;
 pub(crate) mod kernel;
 pub(crate) mod monitoring;
 pub(crate) mod ssh;
+pub(crate) mod network;
 pub(crate) mod vm;
 
 use std::borrow::Cow;

@@ -15,6 +15,7 @@ pub mod guests;
 pub mod hookscripts;
 pub mod identity;
 pub mod sshd;
+pub mod proxy;
 pub mod storage;
 pub mod system;
 
@@ -40,6 +41,8 @@ pub struct Host {
     sshd: sshd::Facts,
     system: system::Facts,
     guests: guests::Facts,
+    firewall: firewall::Facts,
+    proxy: proxy::Facts,
     storage: storage::Facts,
     encryption: encryption::Facts,
     release: OnceCell<Result<Release, Stop>>,
@@ -61,6 +64,8 @@ impl Host {
             sshd: sshd::Facts::default(),
             system: system::Facts::default(),
             guests: guests::Facts::default(),
+            firewall: firewall::Facts::default(),
+            proxy: proxy::Facts::default(),
             storage: storage::Facts::default(),
             encryption: encryption::Facts::default(),
             release: OnceCell::new(),
