@@ -25,6 +25,7 @@ pub mod firewall;
 pub mod fstab;
 pub mod group;
 pub mod guest;
+pub mod hosts;
 pub mod jobs_cfg;
 pub mod kernel_cmdline;
 pub mod lvm_backup;

@@ -5,6 +5,7 @@
 //! doubt does to a verdict is the engine's business.
 
 pub mod access;
+pub mod backup;
 pub mod cluster;
 pub mod datacenter;
 pub mod encryption;
@@ -36,6 +37,7 @@ pub struct Host {
     system: system::Facts,
     guests: guests::Facts,
     storage: storage::Facts,
+    backup: backup::Facts,
     encryption: encryption::Facts,
     release: OnceCell<Result<Release, Stop>>,
 }
@@ -55,6 +57,7 @@ impl Host {
             system: system::Facts::default(),
             guests: guests::Facts::default(),
             storage: storage::Facts::default(),
+            backup: backup::Facts::default(),
             encryption: encryption::Facts::default(),
             release: OnceCell::new(),
         }

@@ -1,5 +1,7 @@
 //! `pve-audit show`: the effective facts themselves, readable or as JSON.
 
+mod storage;
+
 use clap::ValueEnum;
 use serde::Serialize;
 
@@ -12,6 +14,8 @@ use crate::report::clean;
 pub enum Name {
     /// The host: release, node, cluster
     Host,
+    /// The storages: content, nodes, encryption at rest, backups
+    Storage,
 }
 
 /// A fact ready to be printed.
@@ -56,6 +60,7 @@ pub fn issues(doubts: &[Doubt]) -> Vec<ShownIssue> {
 pub fn show(host: &Host, name: Name) -> Result<Shown, String> {
     match name {
         Name::Host => Ok(shown_host(host)),
+        Name::Storage => storage::shown(host),
     }
 }
 
