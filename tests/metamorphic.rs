@@ -23,7 +23,7 @@ use pve_audit::outcome::{SubjectKind, Verdict};
 use support::case::{check_files, run_and_list, run_on, tree};
 
 /// Files whose absence has a meaning of its own, so that a host without them is another host, not a damaged one.
-const ABSENCE_IS_A_STATE: [&str; 4] = [
+const ABSENCE_IS_A_STATE: [&str; 8] = [
     // A guest without a configuration does not exist (where no list of guests names it).
     "/qemu-server/",
     "/lxc/",
@@ -31,6 +31,13 @@ const ABSENCE_IS_A_STATE: [&str; 4] = [
     "/etc/pve/storage.cfg",
     // Without the defaults of the node upstream's own apply.
     "/etc/vzdump.conf",
+    // A drop-in of sshd that is not there sets nothing.
+    "/etc/ssh/sshd_config.d/",
+    // The unit takes a missing one for no options (`EnvironmentFile=-`).
+    "/etc/default/ssh",
+    // Without a drop-in, and without a unit of the administrator, the packaged unit counts.
+    "/etc/systemd/system/ssh.service",
+    "/etc/systemd/system/sshd.service",
 ];
 
 /// What can stand in a file after a mishap.

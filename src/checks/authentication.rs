@@ -7,7 +7,7 @@ use crate::formats::crypt_hash::{HashScheme, PasswordField, SHA_ROUNDS_DEFAULT};
 use crate::formats::user_cfg::names::split_user_id;
 use crate::formats::user_cfg::{Keys, User};
 use crate::host::Stop;
-use crate::host::access::second_factor::{SecondFactor, kind_names};
+use crate::host::access::second_factor::{SecondFactor, Tokens, judge, kind_names, needs_tokens, users};
 use crate::host::access::{SHADOW_CFG, Standing, TFA_CFG, USER_CFG};
 use crate::host::datacenter::DATACENTER_CFG;
 use crate::outcome::{Evidence, Judgement, Subject, SubjectKind};
@@ -18,6 +18,17 @@ const REALM_PVE: &str = "pve";
 /// The realm of the nodes' own accounts.
 const REALM_PAM: &str = "pam";
 
+/// What the login of a user asks for besides the password.
+fn second_factor(look: &Look<'_>, id: &str, keys: Keys) -> Result<SecondFactor, Stop> {
+    let enrolled = users(look.take(look.host.tfa())?)?.get(id);
+    let tokens = if needs_tokens(enrolled) {
+        Tokens::of(look.take(look.host.datacenter())?)
+    } else {
+        Tokens::default()
+    };
+    Ok(judge(enrolled, keys, tokens, look.host.release()?))
+}
+
 /// Whether the login of a user asks for a second factor.
 pub(super) fn asked_for(look: &Look<'_>, id: &str, user: &User) -> Result<Judgement, Stop> {
     match Standing::of_user(user, look.now) {
@@ -25,7 +36,7 @@ pub(super) fn asked_for(look: &Look<'_>, id: &str, user: &User) -> Result<Judgem
         Standing::Disabled => return Ok(Judgement::pass("cannot log in: the account is disabled")),
         Standing::Expired => return Ok(Judgement::pass("cannot log in: the account has expired")),
     }
-    let missing = match look.own(look.host.second_factor(id, user.keys))? {
+    let missing = match second_factor(look, id, user.keys)? {
         SecondFactor::Asked(kinds) => {
             return Ok(Judgement::pass(format!("is asked for a second factor ({})", kind_names(&kinds))));
         }
@@ -116,18 +127,15 @@ pub(crate) fn second_factors_unreadable(look: &Look<'_>) -> Judged {
 /// `authentication/recovery-codes-only`
 pub(crate) fn recovery_codes_only(look: &Look<'_>) -> Judged {
     let cfg = look.take(look.host.access())?;
-    let tfa = look.take(look.host.tfa())?;
+    let users = users(look.take(look.host.tfa())?)?;
     let administrators = look.host.administrators();
-    if !tfa.readable {
-        return Err(Stop::unknown(TFA_CFG, "cannot be read by Proxmox VE either"));
-    }
-    let enrolled = tfa.users.keys().filter_map(|id| Some((id, cfg.users.get(id)?)));
+    let enrolled = users.keys().filter_map(|id| Some((id, cfg.users.get(id)?)));
     let subject = |(id, _): &(&String, &User)| Subject::new(SubjectKind::User, id.as_str());
     look.each(enrolled, subject, |look, (id, user)| {
         if Standing::of_user(user, look.now) != Standing::Active {
             return Ok(Judgement::pass("cannot log in: the account is disabled or has expired"));
         }
-        let codes_left = match look.own(look.host.second_factor(id, user.keys))? {
+        let codes_left = match second_factor(look, id, user.keys)? {
             SecondFactor::RecoveryOnly { codes_left } => codes_left,
             SecondFactor::Asked(kinds) => {
                 return Ok(Judgement::pass(format!("has {}", kind_names(&kinds))));

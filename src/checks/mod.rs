@@ -9,6 +9,15 @@ pub(crate) mod authentication;
 pub(crate) mod backup;
 pub(crate) mod encryption;
 pub(crate) mod storage;
+pub(crate) mod cluster;
+pub(crate) mod compliance;
+pub(crate) mod container;
+pub(crate) mod guest;
+mod host_path;
+pub(crate) mod kernel;
+pub(crate) mod monitoring;
+pub(crate) mod ssh;
+pub(crate) mod vm;
 
 use std::borrow::Cow;
 use std::cell::RefCell;

@@ -12,6 +12,7 @@ use crate::formats::guest::lxc::{self, LxcConfig};
 use crate::formats::guest::qemu::{self, QemuConfig};
 use crate::formats::release::Release;
 use crate::formats::vmlist::{self, Vmlist};
+use crate::formats::{Issue, Parsed};
 use crate::outcome::{Subject, SubjectKind};
 
 /// All guests as the cluster file system knows them. Only the mounted one has it: a copy of a tree may lack it.
@@ -70,6 +71,8 @@ pub struct Guest {
     pub path: String,
     /// What the file says; its troubles are those of this guest alone.
     pub config: Fact<GuestConfig>,
+    /// What upstream does not take over as it is written; among the doubts, too.
+    pub issues: Vec<Issue>,
 }
 
 /// The guests, sorted by VMID.
@@ -236,14 +239,17 @@ fn read_guests(files: &Files, places: Places, release: Release) -> Guests {
         let paths: Vec<String> = some.iter().map(|(place, _)| place.path()).collect();
         let texts = files.texts(&paths);
         for (((place, doubt), path), text) in some.iter().zip(paths).zip(texts) {
+            let mut issues = Vec::new();
             let config = Fact::gather(files, |gather| {
                 if let Some(doubt) = doubt {
                     gather.doubt(Doubt::about(&path, doubt));
                 }
-                read_config(gather, place.kind, &path, text, release)
+                let config = read_config(gather, place.kind, &path, text, release)?;
+                issues.clone_from(&config.issues);
+                Ok(gather.parsed(&path, config))
             });
             let Place { vmid, node, kind } = place.clone();
-            all.push(Guest { vmid, node, kind, path, config });
+            all.push(Guest { vmid, node, kind, path, config, issues });
         }
     }
     Guests { all }
@@ -255,7 +261,7 @@ fn read_config(
     path: &str,
     answer: Result<Text, Trouble>,
     release: Release,
-) -> Result<GuestConfig, Stop> {
+) -> Result<Parsed<GuestConfig>, Stop> {
     // A guest that is listed has a file with content: Proxmox VE never writes an empty one.
     let text = answer?;
     if text.trim().is_empty() {
@@ -263,8 +269,14 @@ fn read_config(
     }
     gather.part_of(path, Ok(text.clone()));
     Ok(match kind {
-        Kind::Vm => GuestConfig::Vm(Box::new(gather.parsed(path, qemu::parse(&text, release)))),
-        Kind::Container => GuestConfig::Container(Box::new(gather.parsed(path, lxc::parse(&text, release)))),
+        Kind::Vm => {
+            let Parsed { value, issues } = qemu::parse(&text, release);
+            Parsed { value: GuestConfig::Vm(Box::new(value)), issues }
+        }
+        Kind::Container => {
+            let Parsed { value, issues } = lxc::parse(&text, release);
+            Parsed { value: GuestConfig::Container(Box::new(value)), issues }
+        }
     })
 }
 

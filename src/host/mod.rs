@@ -7,12 +7,15 @@
 pub mod access;
 pub mod backup;
 pub mod cluster;
+pub mod corosync;
 pub mod datacenter;
 pub mod encryption;
 pub mod fact;
 pub mod firewall;
 pub mod guests;
+pub mod hookscripts;
 pub mod identity;
+pub mod sshd;
 pub mod storage;
 pub mod system;
 
@@ -33,7 +36,9 @@ pub struct Host {
     identity: identity::Facts,
     cluster: cluster::Facts,
     access: access::Facts,
+    corosync: corosync::Facts,
     datacenter: datacenter::Facts,
+    sshd: sshd::Facts,
     system: system::Facts,
     guests: guests::Facts,
     storage: storage::Facts,
@@ -53,7 +58,9 @@ impl Host {
             identity: identity::Facts::default(),
             cluster: cluster::Facts::default(),
             access: access::Facts::default(),
+            corosync: corosync::Facts::default(),
             datacenter: datacenter::Facts::default(),
+            sshd: sshd::Facts::default(),
             system: system::Facts::default(),
             guests: guests::Facts::default(),
             storage: storage::Facts::default(),
@@ -76,6 +83,15 @@ impl Host {
     /// Whether this is the running host.
     pub fn is_live(&self) -> bool {
         self.live.is_some()
+    }
+
+    /// Notes that `path` is missing or empty where upstream's defaults hold then. That is certain on the running host
+    /// only: a tree may have lost the file or its content, and a pass must not rest on that.
+    pub(crate) fn defaults_hold(&self, gather: &mut Gather<'_>, path: &str) {
+        if !self.is_live() {
+            let what = "is missing or empty: the defaults hold, unless this tree has lost it";
+            gather.doubt(Doubt::about(path, what));
+        }
     }
 
     /// The release given by option.

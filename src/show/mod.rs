@@ -1,6 +1,11 @@
 //! `pve-audit show`: the effective facts themselves, readable or as JSON.
 
 mod storage;
+mod access;
+mod guests;
+mod sshd;
+
+use std::fmt;
 
 use clap::ValueEnum;
 use serde::Serialize;
@@ -16,6 +21,12 @@ pub enum Name {
     Host,
     /// The storages: content, nodes, encryption at rest, backups
     Storage,
+    /// The settings of the SSH server, as `sshd -T` prints them
+    Sshd,
+    /// Access control: users, tokens, groups, roles, ACLs, who administers and why
+    Access,
+    /// Guests: isolation, networks, disks, devices, snapshots
+    Guests,
 }
 
 /// A fact ready to be printed.
@@ -46,6 +57,15 @@ pub struct ShownIssue {
     what: String,
 }
 
+impl fmt::Display for ShownIssue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.line {
+            Some(line) => write!(f, "{}:{line}: {}", self.path, self.what),
+            None => write!(f, "{} {}", self.path, self.what),
+        }
+    }
+}
+
 /// The doubts of a fact, for its `issues`.
 pub fn issues(doubts: &[Doubt]) -> Vec<ShownIssue> {
     let issue =
@@ -61,7 +81,15 @@ pub fn show(host: &Host, name: Name) -> Result<Shown, String> {
     match name {
         Name::Host => Ok(shown_host(host)),
         Name::Storage => storage::shown(host),
+        Name::Sshd => sshd::shown(host),
+        Name::Access => access::shown(host),
+        Name::Guests => guests::shown(host),
     }
+}
+
+/// Every fact that this host has.
+pub fn every(host: &Host) -> Vec<Shown> {
+    Name::value_variants().iter().filter_map(|name| show(host, *name).ok()).collect()
 }
 
 fn shown_host(host: &Host) -> Shown {

@@ -1,6 +1,6 @@
 //! Roles and ACL entries.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::super::{Judged, Look};
 use super::{acl_line, subject_name};
@@ -118,11 +118,19 @@ struct Waiting<'a> {
     groups: Vec<(&'a str, u32)>,
 }
 
+impl Waiting<'_> {
+    fn new(subject: AclSubject) -> Self {
+        Self { subject, entries: Vec::new(), groups: Vec::new() }
+    }
+}
+
 /// `access/dangling-acl`
 pub(crate) fn dangling_acl(look: &Look<'_>) -> Judged {
     let cfg = look.take(look.host.access())?;
     look.host.release()?;
     let effective = Effective::new(cfg);
+    let strong: BTreeSet<&str> =
+        cfg.acl.iter().filter(|entry| !only_looks(cfg, entry)).filter_map(group_of).collect();
     let subject = |waiting: &Waiting<'_>| match &waiting.subject {
         AclSubject::Group(name) => Subject::new(SubjectKind::Group, name),
         AclSubject::User(id) | AclSubject::Token(id) => Subject::new(SubjectKind::User, id),
@@ -133,7 +141,7 @@ pub(crate) fn dangling_acl(look: &Look<'_>) -> Judged {
         waiting(cfg),
         subject,
         |waiting| {
-            let (severity, power) = power(cfg, &effective, waiting);
+            let (severity, power) = power(cfg, &effective, &strong, waiting);
             let name = subject_name(&waiting.subject);
             let summary = format!("{name} does not exist: whoever is created under this name {power}");
             let groups = waiting.groups.iter().map(|(group, line)| {
@@ -149,33 +157,38 @@ pub(crate) fn dangling_acl(look: &Look<'_>) -> Judged {
 /// Everybody who holds rights and does not exist, by an ACL entry or as a member of a group that holds rights.
 fn waiting(cfg: &UserCfg) -> Vec<Waiting<'_>> {
     let mut found: BTreeMap<AclSubject, Waiting<'_>> = BTreeMap::new();
-    fn slot<'m, 'a>(
-        found: &'m mut BTreeMap<AclSubject, Waiting<'a>>,
-        subject: &AclSubject,
-    ) -> &'m mut Waiting<'a> {
-        let fresh = || Waiting { subject: subject.clone(), entries: Vec::new(), groups: Vec::new() };
-        found.entry(subject.clone()).or_insert_with(fresh)
+    for entry in cfg.acl.iter().filter(|entry| entry.dangling) {
+        let subject = entry.subject.clone();
+        found.entry(subject.clone()).or_insert_with(|| Waiting::new(subject)).entries.push(entry);
     }
-    let mut groups_with_rights: BTreeMap<&str, ()> = BTreeMap::new();
-    for entry in &cfg.acl {
-        if let AclSubject::Group(name) = &entry.subject {
-            groups_with_rights.insert(name, ());
-        }
-        if entry.dangling {
-            slot(&mut found, &entry.subject).entries.push(entry);
-        }
-    }
-    for (name, group) in cfg.groups.iter().filter(|(name, _)| groups_with_rights.contains_key(name.as_str()))
-    {
+    let groups_with_rights: BTreeSet<&str> = cfg.acl.iter().filter_map(group_of).collect();
+    for (name, group) in cfg.groups.iter().filter(|(name, _)| groups_with_rights.contains(name.as_str())) {
         for id in group.members.iter().filter(|id| !cfg.users.contains_key(*id)) {
-            slot(&mut found, &AclSubject::User(id.clone())).groups.push((name, group.line));
+            let subject = AclSubject::User(id.clone());
+            found
+                .entry(subject.clone())
+                .or_insert_with(|| Waiting::new(subject))
+                .groups
+                .push((name, group.line));
         }
     }
     found.into_values().collect()
 }
 
+fn group_of(entry: &AclEntry) -> Option<&str> {
+    match &entry.subject {
+        AclSubject::Group(name) => Some(name),
+        AclSubject::User(_) | AclSubject::Token(_) => None,
+    }
+}
+
 /// How bad it is if somebody takes the name, and what he gets.
-fn power(cfg: &UserCfg, effective: &Effective<'_>, waiting: &Waiting<'_>) -> (Severity, String) {
+fn power(
+    cfg: &UserCfg,
+    effective: &Effective<'_>,
+    strong: &BTreeSet<&str>,
+    waiting: &Waiting<'_>,
+) -> (Severity, String) {
     let why = match &waiting.subject {
         AclSubject::User(id) => of(cfg, effective, id).map(|administrator| administrator.why()),
         _ => waiting
@@ -186,16 +199,21 @@ fn power(cfg: &UserCfg, effective: &Effective<'_>, waiting: &Waiting<'_>) -> (Se
     if let Some(why) = why {
         return (Severity::High, why);
     }
-    let of_groups = waiting.groups.iter().flat_map(|(group, _)| {
-        let name = AclSubject::Group((*group).to_owned());
-        cfg.acl.iter().filter(move |entry| entry.subject == name)
-    });
-    let entries = waiting.entries.iter().copied().chain(of_groups);
-    let privileges = entries.filter_map(|entry| cfg.role_privileges(&entry.role)).flatten();
-    let only_looks = privileges.into_iter().all(|privilege| privilege.ends_with(".Audit"));
-    if only_looks {
-        (Severity::Low, "may look at what the ACL names".to_owned())
-    } else {
-        (Severity::Medium, "gets the rights that wait there".to_owned())
-    }
+    let by_itself = waiting.entries.iter().all(|entry| only_looks(cfg, entry));
+    let by_groups = waiting.groups.iter().all(|(group, _)| !strong.contains(group));
+    let severity = if by_itself && by_groups { Severity::Low } else { Severity::Medium };
+    (severity, format!("gets {}", rights(waiting)))
+}
+
+/// What waits, in words.
+fn rights(waiting: &Waiting<'_>) -> String {
+    let entries = waiting.entries.iter().map(|entry| format!("{} on {}", entry.role, entry.path));
+    let groups = waiting.groups.iter().map(|(group, _)| format!("the rights of the group {group}"));
+    entries.chain(groups).take(LINES_SHOWN).collect::<Vec<_>>().join(", ")
+}
+
+/// Whether an entry gives nothing but the right to look.
+fn only_looks(cfg: &UserCfg, entry: &AclEntry) -> bool {
+    let privileges = cfg.role_privileges(&entry.role).unwrap_or_default();
+    privileges.into_iter().all(|privilege| privilege.ends_with(".Audit"))
 }

@@ -45,7 +45,8 @@ pub(crate) fn dormant_administrator(look: &Look<'_>) -> Judged {
             Standing::Disabled => "is disabled",
             Standing::Expired => "has expired",
         };
-        let summary = format!("the account {state} but still {}", administrator.why());
+        let summary =
+            format!("the account {state}, but the user still administers: he {}", administrator.why());
         Ok(Judgement::fail(summary).with_all(user_line(user)).with_all(grants(administrator)))
     })
 }

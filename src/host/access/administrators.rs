@@ -100,13 +100,23 @@ pub struct Reason {
 }
 
 impl Administrator {
-    /// The reasons as one part of a sentence: "has every privilege on / as Administrator through group admins".
+    /// The first reason as one part of a sentence, such as "has every privilege on / as Administrator through the
+    /// group admins", and how many more there are.
     pub fn why(&self) -> String {
-        let reasons = self.reasons.iter().map(Reason::words).collect::<Vec<_>>().join("; ");
-        match &self.owner {
-            Some(owner) if self.through_owner && owner == ROOT => format!("has every right of {ROOT}"),
-            Some(owner) if self.through_owner => format!("has every right of {owner}, who {reasons}"),
-            _ => reasons,
+        let first = self.reasons.first().map(|reason| self.words(reason)).unwrap_or_default();
+        match self.reasons.len() {
+            0 | 1 => first,
+            2 => format!("{first}, and has one more way to full power"),
+            more => format!("{first}, and has {} more ways to full power", more - 1),
+        }
+    }
+
+    /// One of the reasons as one part of a sentence.
+    pub fn words(&self, reason: &Reason) -> String {
+        match self.owner.as_deref().filter(|_| self.through_owner) {
+            Some(ROOT) => format!("has every right of {ROOT}"),
+            Some(owner) => format!("has every right of {owner}, who {}", reason.words()),
+            None => reason.words(),
         }
     }
 
@@ -120,8 +130,7 @@ impl Administrator {
 }
 
 impl Reason {
-    /// The reason as one part of a sentence.
-    pub fn words(&self) -> String {
+    fn words(&self) -> String {
         match self.grants.first() {
             Some(grant) => format!("{} as {} {}", self.rule.why, grant.role, through(&grant.subject)),
             None => self.rule.why.to_owned(),

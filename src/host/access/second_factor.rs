@@ -3,10 +3,12 @@
 //! Follows `user_get_tfa` and `authenticate_2nd_new` in pve-access-control `src/PVE/AccessControl.pm` and
 //! `TfaUserChallengeData`/`authentication_challenge` in proxmox-rs `proxmox-tfa/src/api/mod.rs`.
 
-use super::{Fact, Host, Stop, TFA_CFG};
+use std::collections::BTreeMap;
+
+use super::{Stop, TFA_CFG};
 use crate::formats::datacenter_cfg::DatacenterCfg;
 use crate::formats::release::Release;
-use crate::formats::tfa_cfg::{TfaKind, TfaUser};
+use crate::formats::tfa_cfg::{TfaCfg, TfaKind, TfaUser};
 use crate::formats::user_cfg::Keys;
 
 /// First release that asks for what tfa.cfg holds whatever the field `keys` of user.cfg says (8.0.4).
@@ -124,25 +126,18 @@ pub fn judge(enrolled: Option<&TfaUser>, keys: Keys, tokens: Tokens, release: Re
     }
 }
 
-impl Host {
-    /// What the login of the user `id` asks for besides his password; `keys` is what user.cfg has in that field.
-    pub fn second_factor(&self, id: &str, keys: Keys) -> Fact<SecondFactor> {
-        Fact::gather(&self.files, |gather| {
-            let tfa = gather.take(self.tfa())?;
-            if !tfa.readable {
-                return Err(Stop::unknown(
-                    TFA_CFG,
-                    "cannot be read by Proxmox VE either: logins that look up second factors fail",
-                ));
-            }
-            let enrolled = tfa.users.get(id);
-            let needs_setting =
-                enrolled.is_some_and(|user| user.has(TfaKind::Webauthn) || user.has(TfaKind::U2f));
-            let tokens =
-                if needs_setting { Tokens::of(gather.take(self.datacenter())?) } else { Tokens::default() };
-            Ok(judge(enrolled, keys, tokens, self.release()?))
-        })
-    }
+/// Whether what this user has enrolled depends on datacenter.cfg.
+pub fn needs_tokens(enrolled: Option<&TfaUser>) -> bool {
+    enrolled.is_some_and(|user| user.has(TfaKind::Webauthn) || user.has(TfaKind::U2f))
+}
+
+/// The users of tfa.cfg, if upstream can read the file.
+///
+/// # Errors
+/// It cannot: what a login asks for is then not known, for logins that look it up fail.
+pub fn users(tfa: &TfaCfg) -> Result<&BTreeMap<String, TfaUser>, Stop> {
+    let what = "cannot be read by Proxmox VE either: logins that look up second factors fail";
+    if tfa.readable { Ok(&tfa.users) } else { Err(Stop::unknown(TFA_CFG, what)) }
 }
 
 #[cfg(test)]

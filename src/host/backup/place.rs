@@ -110,6 +110,17 @@ impl Host {
             ["localhost", "127.0.0.1", "::1", node].iter().map(|name| canonical(name)).collect();
         let members = gather.take(self.members())?;
         names.extend(members.nodes.get(node).and_then(|member| member.ip.as_deref()).map(canonical));
+        match gather.take(self.corosync()) {
+            Ok(conf) => {
+                let nodes = conf.nodes.iter();
+                let own = nodes.filter(|one| one.name.as_ref().is_some_and(|name| name.value == node));
+                names.extend(
+                    own.flat_map(|one| one.addresses.values()).map(|address| canonical(&address.value)),
+                );
+            }
+            Err(Stop::Unknown(doubt)) => gather.doubt(doubt),
+            Err(Stop::NotApplicable(_)) => {}
+        }
         // Without it the other names of the node are not known: that a server is another machine is then doubtful.
         match gather.required(HOSTS) {
             Err(Stop::Unknown(doubt)) => gather.doubt(doubt),

@@ -130,6 +130,15 @@ fn a_server_is_the_node_by_any_of_its_names_and_addresses() {
     let same = |id: &str, node: &str| matches!(place(&known, id, node).value, Ok(Place::SameNode(_)));
     assert!(same("sa", "pve1") && same("sb", "pve1") && same("sc", "pve1") && same("sd", "pve1"));
     assert!(!same("se", "pve1") && !same("sf", "pve1") && same("sf", "pve2"));
+    let corosync =
+        "nodelist {\n  node {\n    name: pve2\n    nodeid: 2\n    ring0_addr: 192.0.2.60\n  }\n}\n";
+    let clustered = host(&[
+        ("/etc/pve/storage.cfg", &storages),
+        ("/etc/hosts", hosts),
+        ("/etc/pve/corosync.conf", corosync),
+    ]);
+    assert!(matches!(place(&clustered, "se", "pve2").value, Ok(Place::SameNode(_))));
+    assert!(matches!(place(&clustered, "se", "pve1").value, Ok(Place::Elsewhere(_))));
     let without_hosts = host(&[("/etc/pve/storage.cfg", &storages)]);
     assert_eq!(place(&without_hosts, "se", "pve1").doubts.len(), 1);
 }

@@ -95,6 +95,17 @@ fn pve_admin_on_the_root_path_administers_in_every_release() {
 }
 
 #[test]
+fn several_ways_to_full_power_are_counted() {
+    let found = find(&cfg("acl:1:/:b@pve:PVEAdmin:\n", Pve7));
+    assert_eq!(
+        found["b@pve"].why(),
+        "may give any role to anybody on / (Permissions.Modify) as PVEAdmin by an ACL of his own, and has 2 more ways \
+         to full power"
+    );
+    assert_eq!(found["b@pve"].grants().len(), 1);
+}
+
+#[test]
 fn whoever_modifies_roles_administers() {
     assert_eq!(others("acl:1:/:b@pve:Sys:\n", Pve9), [one("b@pve", &["modifies-roles"])]);
     assert_eq!(others("acl:0:/:b@pve:Sys:\n", Pve9), []);
