@@ -23,7 +23,14 @@ use pve_audit::outcome::{SubjectKind, Verdict};
 use support::case::{check_files, run_and_list, run_on, tree};
 
 /// Files whose absence has a meaning of its own, so that a host without them is another host, not a damaged one.
-const ABSENCE_IS_A_STATE: [&str; 8] = [
+const ABSENCE_IS_A_STATE: [&str; 12] = [
+    // A guest without a configuration does not exist (where no list of guests names it).
+    "/qemu-server/",
+    "/lxc/",
+    // Upstream makes up the storage `local` where there is no file.
+    "/etc/pve/storage.cfg",
+    // Without the defaults of the node upstream's own apply.
+    "/etc/vzdump.conf",
     // A drop-in of sshd that is not there sets nothing.
     "/etc/ssh/sshd_config.d/",
     // The unit takes a missing one for no options (`EnvironmentFile=-`).

@@ -6,6 +6,9 @@
 pub(crate) mod access;
 mod assert;
 pub(crate) mod authentication;
+pub(crate) mod backup;
+pub(crate) mod encryption;
+pub(crate) mod storage;
 pub(crate) mod cluster;
 pub(crate) mod compliance;
 pub(crate) mod container;

@@ -27,6 +27,7 @@ pub mod fstab;
 pub mod glob_pattern;
 pub mod group;
 pub mod guest;
+pub mod hosts;
 pub mod jobs_cfg;
 pub mod kernel_cmdline;
 pub mod lvm_backup;

@@ -5,6 +5,7 @@
 //! doubt does to a verdict is the engine's business.
 
 pub mod access;
+pub mod backup;
 pub mod cluster;
 pub mod corosync;
 pub mod datacenter;
@@ -44,6 +45,7 @@ pub struct Host {
     firewall: firewall::Facts,
     proxy: proxy::Facts,
     storage: storage::Facts,
+    backup: backup::Facts,
     encryption: encryption::Facts,
     release: OnceCell<Result<Release, Stop>>,
 }
@@ -67,6 +69,7 @@ impl Host {
             firewall: firewall::Facts::default(),
             proxy: proxy::Facts::default(),
             storage: storage::Facts::default(),
+            backup: backup::Facts::default(),
             encryption: encryption::Facts::default(),
             release: OnceCell::new(),
         }

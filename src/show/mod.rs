@@ -1,5 +1,6 @@
 //! `pve-audit show`: the effective facts themselves, readable or as JSON.
 
+mod storage;
 mod access;
 mod guests;
 mod sshd;
@@ -18,6 +19,8 @@ use crate::report::clean;
 pub enum Name {
     /// The host: release, node, cluster
     Host,
+    /// The storages: content, nodes, encryption at rest, backups
+    Storage,
     /// The settings of the SSH server, as `sshd -T` prints them
     Sshd,
     /// Access control: users, tokens, groups, roles, ACLs, who administers and why
@@ -77,6 +80,7 @@ pub fn issues(doubts: &[Doubt]) -> Vec<ShownIssue> {
 pub fn show(host: &Host, name: Name) -> Result<Shown, String> {
     match name {
         Name::Host => Ok(shown_host(host)),
+        Name::Storage => storage::shown(host),
         Name::Sshd => sshd::shown(host),
         Name::Access => access::shown(host),
         Name::Guests => guests::shown(host),
