@@ -16,7 +16,7 @@ use crate::report::clean;
 pub enum Name {
     /// The host: release, node, cluster
     Host,
-    /// Access control: users, tokens, groups, roles, ACLs, who administers and why
+    /// Access control: users, tokens, groups, roles, ACLs, realms, who administers and why
     Access,
 }
 
