@@ -24,6 +24,7 @@ pub enum Name {
     /// The settings of the SSH server, as `sshd -T` prints them
     Sshd,
     /// Access control: users, tokens, groups, roles, ACLs, who administers and why
+    /// Access control: users, tokens, groups, roles, ACLs, realms, who administers and why
     Access,
     /// Guests: isolation, networks, disks, devices, snapshots
     Guests,
