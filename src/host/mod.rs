@@ -5,6 +5,7 @@
 //! doubt does to a verdict is the engine's business.
 
 pub mod access;
+pub mod apt;
 pub mod cluster;
 pub mod fact;
 pub mod firewall;
@@ -25,6 +26,7 @@ pub struct Host {
     pub files: Files,
     live: Option<Live>,
     assumed: Option<Release>,
+    apt: apt::Facts,
     identity: identity::Facts,
     cluster: cluster::Facts,
     system: system::Facts,
@@ -39,6 +41,7 @@ impl Host {
             files,
             live,
             assumed,
+            apt: apt::Facts::default(),
             identity: identity::Facts::default(),
             cluster: cluster::Facts::default(),
             system: system::Facts::default(),
