@@ -9,6 +9,7 @@
     reason = "a benchmark prepares files, starts the program and prints"
 )]
 
+use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -38,7 +39,7 @@ fn main() {
         let wall = figures[figures.len() / 2].1;
         let peak = getrusage(UsageWho::RUSAGE_CHILDREN).unwrap().max_rss();
         let each = cpu / u32::try_from(guests).unwrap();
-        println!("{guests:>8} {cpu:>12.2?} {wall:>12.2?} {each:>14.2?} {:>9} KiB", peak);
+        println!("{guests:>8} {cpu:>12.2?} {wall:>12.2?} {each:>14.2?} {peak:>9} KiB");
     }
 }
 
@@ -81,8 +82,8 @@ fn generate(root: &Path, guests: usize) {
         fs::write(nodes.join(folder).join(format!("{id}.conf")), text).unwrap();
         list.push(format!("\"{id}\": {{ \"node\": \"pve1\", \"type\": \"{kind}\", \"version\": {n} }}"));
         if n % 10 == 0 {
-            users += &format!("user:user{n}@pve:1:0:::user{n}@example.com::\n");
-            acl += &format!("acl:1:/vms/{id}:user{n}@pve:PVEVMUser:\n");
+            writeln!(users, "user:user{n}@pve:1:0:::user{n}@example.com::").unwrap();
+            writeln!(acl, "acl:1:/vms/{id}:user{n}@pve:PVEVMUser:").unwrap();
             let firewall =
                 "[OPTIONS]\n\nenable: 1\n\n[RULES]\n\nIN ACCEPT -source 192.0.2.0/24 -p tcp -dport 443\n\n";
             fs::write(root.join(format!("etc/pve/firewall/{id}.fw")), firewall).unwrap();

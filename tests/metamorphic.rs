@@ -5,7 +5,12 @@
 //!
 //! What no reader can know is left out, by name: a file whose absence is itself a state of the host with a meaning of
 //! its own upstream (a drop-in that is not there, a guest that does not exist), and a cut exactly between two lines.
-#![allow(clippy::unwrap_used, clippy::panic, reason = "tests stop at the first surprise")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "tests stop at the first surprise"
+)]
 
 mod support;
 

@@ -51,6 +51,7 @@ pub mod section_config;
 pub mod shadow;
 pub mod shadow_cfg;
 mod shell;
+pub mod sshd;
 pub mod storage_cfg;
 pub mod sysctl_conf;
 pub mod systemd_conf;

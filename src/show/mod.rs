@@ -59,6 +59,11 @@ pub fn show(host: &Host, name: Name) -> Result<Shown, String> {
     }
 }
 
+/// Every fact that this host has.
+pub fn every(host: &Host) -> Vec<Shown> {
+    Name::value_variants().iter().filter_map(|name| show(host, *name).ok()).collect()
+}
+
 fn shown_host(host: &Host) -> Shown {
     let release = host.release().ok().map(Release::major);
     let cluster = host.cluster();

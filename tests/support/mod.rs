@@ -14,6 +14,7 @@
 
 pub mod base;
 pub mod case;
+pub mod hostile;
 
 use std::path::{Path, PathBuf};
 
@@ -43,7 +44,7 @@ pub fn audit_tree(tree: Tree, assumed: Option<Release>) -> Report {
     pve_audit::audit(&host, &policy.selected().unwrap(), &policy, now(), Some("memory"))
 }
 
-/// A folder on disk as a tree in memory: files, links and folders, with modes; owners are root.
+/// A folder on disk as a tree in memory. Git keeps no modes and owners, so files get those of their real writers.
 pub fn load_tree(root: &Path) -> Tree {
     let mut tree = Tree::default();
     for entry in walkdir::WalkDir::new(root).min_depth(1).sort_by_file_name() {
@@ -59,9 +60,26 @@ pub fn load_tree(root: &Path) -> Tree {
         } else {
             Node::fifo()
         };
-        tree.insert(&path, node);
+        let (mode, gid) = mode_and_group(&path, kind.is_dir());
+        tree.insert(&path, node.mode(mode).owner(0, gid));
     }
     tree
+}
+
+/// As pmxcfs, Debian's passwd package and Proxmox VE's subscription code set them.
+fn mode_and_group(path: &str, is_folder: bool) -> (u32, u32) {
+    const WWW_DATA: u32 = 33;
+    const SHADOW: u32 = 42;
+    let private = path.starts_with("/etc/pve/priv") || path.starts_with("/etc/apt/auth.conf.d/");
+    match (is_folder, path.starts_with("/etc/pve/")) {
+        (true, true) => (if private { 0o700 } else { 0o755 }, WWW_DATA),
+        (true, false) => (0o755, 0),
+        (false, true) => (if private { 0o600 } else { 0o640 }, WWW_DATA),
+        (false, false) if private => (0o600, 0),
+        (false, false) if path.ends_with("shadow") => (0o640, SHADOW),
+        (false, false) if path.starts_with("/etc/sudoers") => (0o440, 0),
+        (false, false) => (0o644, 0),
+    }
 }
 
 /// Compares `actual` with the golden file, or writes it when `BLESS` is set.

@@ -1,0 +1,3 @@
+readonly TMOUT=900
+export TMOUT
+umask 027
