@@ -3,7 +3,11 @@
 //! A check is a function of a [`Look`]: it asks the host for facts (every fact that cannot be had ends the check
 //! through `?`), and says for each subject whether it saw the bad thing. It opens no file and keeps no state.
 
+pub(crate) mod advisory;
+pub(crate) mod apt;
 mod assert;
+pub(crate) mod patching;
+pub(crate) mod support;
 
 use std::borrow::Cow;
 use std::cell::RefCell;

@@ -5,11 +5,13 @@
 //! doubt does to a verdict is the engine's business.
 
 pub mod access;
+pub mod advisory;
 pub mod apt;
 pub mod cluster;
 pub mod fact;
 pub mod firewall;
 pub mod identity;
+pub mod kernels;
 pub mod system;
 
 use std::cell::OnceCell;
