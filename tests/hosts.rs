@@ -1,6 +1,11 @@
 //! Whole hosts: the report of each is compared with a golden file, validated against the published schema and
 //! searched for secrets; a hostile host ends with everything named; damage to any input never hides a finding.
-#![allow(clippy::unwrap_used, clippy::panic, clippy::disallowed_methods, reason = "tests read files and stop at the first surprise")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::disallowed_methods,
+    reason = "tests read files and stop at the first surprise"
+)]
 
 mod support;
 
@@ -39,7 +44,10 @@ fn the_report_of_every_host_is_the_golden_one() {
         let report = audit_tree(host_tree(name), None);
         // Who runs the test is no property of the host.
         let who = format!("\"euid\": {}", report.run.euid);
-        golden(&repository(&format!("tests/reports/{name}.json")), &json(&report).replace(&who, "\"euid\": 0"));
+        golden(
+            &repository(&format!("tests/reports/{name}.json")),
+            &json(&report).replace(&who, "\"euid\": 0"),
+        );
         let lines: String = text(&report).lines().filter(|line| !line.starts_with("not run as root")).fold(
             String::new(),
             |mut out, line| {
@@ -118,7 +126,8 @@ fn no_secret_reaches_any_output() {
         let planted = holding.count();
         let report = audit_tree(tree.clone(), None);
         let host = Host::new(Files::memory(tree), None, None);
-        let shown = pve_audit::show::every(&host).into_iter().map(|shown| shown.print(true) + &shown.print(false));
+        let shown =
+            pve_audit::show::every(&host).into_iter().map(|shown| shown.print(true) + &shown.print(false));
         let printed = format!("{}{}{}", json(&report), text(&report), shown.collect::<String>());
         let leak = printed.lines().find(|line| line.to_lowercase().contains(CANARY));
         assert_eq!(leak, None, "{name} leaks");
@@ -164,8 +173,12 @@ fn unreadable_inputs_never_hide_a_finding_of_a_whole_host() {
     for name in ["pve8-cluster", "pve7-node", "pve9-fresh"] {
         let whole = host_tree(name);
         let before = audit_tree(whole.clone(), None);
-        let read: Vec<String> =
-            before.inputs.iter().filter(|input| input.bytes.is_some()).map(|input| input.path.clone()).collect();
+        let read: Vec<String> = before
+            .inputs
+            .iter()
+            .filter(|input| input.bytes.is_some())
+            .map(|input| input.path.clone())
+            .collect();
         for path in read {
             for kind in [TroubleKind::Denied, TroubleKind::NotUtf8, TroubleKind::TimedOut] {
                 let mut damaged = whole.clone();
@@ -175,7 +188,13 @@ fn unreadable_inputs_never_hide_a_finding_of_a_whole_host() {
                     after.checks.iter().map(|check| (check.id, check.verdict)).collect();
                 for check in before.checks.iter().filter(|check| check.verdict == Verdict::Fail) {
                     let now = verdicts.get(check.id);
-                    assert_ne!(now, Some(&Verdict::Pass), "{name}: {path} {}: {} passes", kind.name(), check.id);
+                    assert_ne!(
+                        now,
+                        Some(&Verdict::Pass),
+                        "{name}: {path} {}: {} passes",
+                        kind.name(),
+                        check.id
+                    );
                 }
             }
         }

@@ -248,6 +248,9 @@ pub struct PackageFile {
 pub struct UnitFile {
     /// The unit, with its suffix.
     pub name: String,
+    /// Units that start it as well, such as its socket: none of them may start at boot, or one of all must.
+    #[serde(default)]
+    pub also: Vec<String>,
     /// The package it comes from: not installed is not-applicable.
     pub package: String,
     /// Whether it must be started at boot (true) or must not (false).
@@ -270,7 +273,7 @@ pub struct MountFile {
 pub struct KernelArgumentFile {
     /// The argument, without `=`.
     pub name: String,
-    /// Values that are bad; an empty list means that any use of it is.
+    /// Values that are bad, the last use counting; an empty list means that any use of it is.
     pub bad_values: Vec<String>,
 }
 
@@ -290,10 +293,13 @@ pub struct OptionFile {
     pub path: String,
     /// The key.
     pub key: String,
-    /// What stands between key and value.
+    /// What stands between key and value; a blank stands for any blanks and tabs.
     pub separator: char,
     /// What upstream uses when the key or the file is missing.
     pub default: String,
+    /// The package that reads the file: not installed is not-applicable.
+    #[serde(default)]
+    pub package: String,
     /// What its value must be.
     pub expect: ExpectFile,
 }

@@ -8,6 +8,17 @@ pub(crate) mod apt;
 mod assert;
 pub(crate) mod patching;
 pub(crate) mod support;
+pub(crate) mod access;
+mod assert;
+pub(crate) mod authentication;
+pub(crate) mod cluster;
+pub(crate) mod compliance;
+pub(crate) mod container;
+pub(crate) mod guest;
+mod host_path;
+pub(crate) mod kernel;
+pub(crate) mod monitoring;
+pub(crate) mod vm;
 
 use std::borrow::Cow;
 use std::cell::RefCell;

@@ -104,9 +104,9 @@ pub struct Tree {
 }
 
 impl Tree {
-    /// Puts `node` at the absolute `path`, in the place of what stood there.
+    /// Puts `node` at the absolute `path`, in the place of what stood there. `/` is the root itself.
     pub fn insert(&mut self, path: &str, node: Node) {
-        self.nodes.insert(path.to_owned(), node);
+        self.nodes.insert(path.strip_suffix('/').unwrap_or(path).to_owned(), node);
     }
 
     /// Removes what stands at exactly `path`.

@@ -1,9 +1,10 @@
 //! Cluster-wide jobs: `/etc/pve/jobs.cfg`.
 //!
 //! Follows pve-common's `PVE::Job::Registry`, pve-guest-common's `PVE::VZDump::JobBase` and pve-access-control's
-//! `PVE::Jobs::RealmSync`. Whether a schedule is a valid calendar event is not judged here.
+//! `PVE::Jobs::RealmSync`. A schedule that is no calendar event is dropped, and with it the job.
 
 use super::Parsed;
+use super::calendar_event;
 use super::property_string::{Kind, key};
 use super::release::Release::{self, Pve7, Pve8, Pve9};
 use super::section_config::{self, Fate, Header, Property, Section, SectionType, Table, one};
@@ -71,11 +72,15 @@ pub struct LostJob {
     pub line: u32,
     /// Why.
     pub fate: Fate,
+    /// Whether it would run.
+    pub enabled: bool,
+    /// What it would back up, as far as upstream understands it.
+    pub options: Options,
 }
 
 const COMMON: &[Property] = &[
     one(key("enabled", Kind::Boolean)),
-    one(key("schedule", Kind::Text).required()),
+    one(key("schedule", Kind::Checked(calendar_event::is_valid)).required()),
     one(key("comment", Kind::Text)),
     one(key("repeat-missed", Kind::Boolean)),
 ];
@@ -158,6 +163,8 @@ fn lost(section: &Section) -> LostJob {
         id: section.id.clone(),
         line: section.line,
         fate: section.fate.clone(),
+        enabled: section.flag("enabled").unwrap_or(true),
+        options: Options::of(section),
     }
 }
 
@@ -201,6 +208,15 @@ mod tests {
         let parsed = parse("vzdump: a\n\tall 1\n", Pve9);
         assert!(parsed.value.backups.is_empty());
         assert_eq!(parsed.value.lost[0].fate, Fate::Missing("schedule"));
+    }
+
+    #[test]
+    fn a_job_with_a_schedule_that_is_none_is_lost() {
+        let parsed = parse("vzdump: a\n\tschedule nightly\n\tvmid 100\n", Pve9);
+        assert!(parsed.value.backups.is_empty());
+        assert_eq!(parsed.value.lost[0].fate, Fate::Missing("schedule"));
+        assert_eq!(parsed.value.lost[0].options.guests, Some(vec![100]));
+        assert_eq!(parsed.issues.len(), 2);
     }
 
     #[test]

@@ -13,6 +13,7 @@ pub mod apt_match;
 pub mod apt_preferences;
 pub mod apt_sources;
 pub mod apt_text;
+mod calendar_event;
 pub mod corosync_conf;
 pub mod cpuinfo;
 pub mod crypt_hash;
@@ -32,6 +33,7 @@ pub mod kernel_cmdline;
 pub mod lvm_backup;
 pub mod members;
 pub mod modprobe_conf;
+pub mod module_list;
 pub mod mount_options;
 pub mod mountinfo;
 mod nss_files;
@@ -64,6 +66,7 @@ pub mod vmlist;
 pub mod vzdump;
 pub mod vzdump_conf;
 pub mod vzdump_cron;
+pub mod zfs_list_cache;
 
 /// What a parser made of a text.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]

@@ -8,10 +8,15 @@ pub mod access;
 pub mod advisory;
 pub mod apt;
 pub mod cluster;
+pub mod corosync;
+pub mod datacenter;
+pub mod encryption;
 pub mod fact;
 pub mod firewall;
+pub mod guests;
 pub mod identity;
 pub mod kernels;
+pub mod storage;
 pub mod system;
 
 use std::cell::OnceCell;
@@ -31,7 +36,13 @@ pub struct Host {
     apt: apt::Facts,
     identity: identity::Facts,
     cluster: cluster::Facts,
+    access: access::Facts,
+    corosync: corosync::Facts,
+    datacenter: datacenter::Facts,
     system: system::Facts,
+    guests: guests::Facts,
+    storage: storage::Facts,
+    encryption: encryption::Facts,
     release: OnceCell<Result<Release, Stop>>,
 }
 
@@ -46,7 +57,13 @@ impl Host {
             apt: apt::Facts::default(),
             identity: identity::Facts::default(),
             cluster: cluster::Facts::default(),
+            access: access::Facts::default(),
+            corosync: corosync::Facts::default(),
+            datacenter: datacenter::Facts::default(),
             system: system::Facts::default(),
+            guests: guests::Facts::default(),
+            storage: storage::Facts::default(),
+            encryption: encryption::Facts::default(),
             release: OnceCell::new(),
         }
     }
@@ -64,6 +81,15 @@ impl Host {
     /// Whether this is the running host.
     pub fn is_live(&self) -> bool {
         self.live.is_some()
+    }
+
+    /// Notes that `path` is missing or empty where upstream's defaults hold then. That is certain on the running host
+    /// only: a tree may have lost the file or its content, and a pass must not rest on that.
+    pub(crate) fn defaults_hold(&self, gather: &mut Gather<'_>, path: &str) {
+        if !self.is_live() {
+            let what = "is missing or empty: the defaults hold, unless this tree has lost it";
+            gather.doubt(Doubt::about(path, what));
+        }
     }
 
     /// The release given by option.

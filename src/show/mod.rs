@@ -1,5 +1,9 @@
 //! `pve-audit show`: the effective facts themselves, readable or as JSON.
 
+mod access;
+
+use std::fmt;
+
 use clap::ValueEnum;
 use serde::Serialize;
 
@@ -12,6 +16,8 @@ use crate::report::clean;
 pub enum Name {
     /// The host: release, node, cluster
     Host,
+    /// Access control: users, tokens, groups, roles, ACLs, who administers and why
+    Access,
 }
 
 /// A fact ready to be printed.
@@ -42,6 +48,15 @@ pub struct ShownIssue {
     what: String,
 }
 
+impl fmt::Display for ShownIssue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.line {
+            Some(line) => write!(f, "{}:{line}: {}", self.path, self.what),
+            None => write!(f, "{} {}", self.path, self.what),
+        }
+    }
+}
+
 /// The doubts of a fact, for its `issues`.
 pub fn issues(doubts: &[Doubt]) -> Vec<ShownIssue> {
     let issue =
@@ -56,6 +71,7 @@ pub fn issues(doubts: &[Doubt]) -> Vec<ShownIssue> {
 pub fn show(host: &Host, name: Name) -> Result<Shown, String> {
     match name {
         Name::Host => Ok(shown_host(host)),
+        Name::Access => access::shown(host),
     }
 }
 

@@ -18,6 +18,7 @@ pub fn parse(text: &str, table: &Table, release: Release) -> Parsed<Sections> {
         reader.line(number, line);
     }
     reader.close();
+    reader.found.issues.sort();
     reader.found
 }
 

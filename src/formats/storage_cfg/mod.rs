@@ -6,11 +6,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::perl::split_list;
+use super::perl::{is_blank, split_list};
 use super::property_string::{self, Properties};
 use super::release::Release;
 use super::section_config::{self, Entry, Fate, Section, Value};
-use super::{Issue, Parsed, shell, vzdump};
+use super::{Issue, Parsed, numbered, shell, vzdump};
 
 mod table;
 #[cfg(test)]
@@ -34,6 +34,19 @@ pub struct StorageConfig {
     pub lost: Vec<Lost>,
     /// Secrets that stand in the file, which the web server can read.
     pub inline_secrets: Vec<InlineSecret>,
+    /// Lines upstream ignores or reads as something else than they look like.
+    pub ignored: Vec<Ignored>,
+}
+
+/// A line that does not do what it looks like.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ignored {
+    /// The id of the section the line stands in, or of the last one above it.
+    pub section: Option<String>,
+    /// Line in the file, counted from 1.
+    pub line: u32,
+    /// What is wrong, in the words of the issue. Never a value.
+    pub what: String,
 }
 
 /// A section that stands in the file and that upstream does not use.
@@ -166,7 +179,21 @@ pub fn parse(text: &str, release: Release) -> Parsed<StorageConfig> {
     }
     force_local(&mut value, release, &mut issues);
     issues.sort();
+    value.ignored = ignored(text, &sections.sections, &issues);
     Parsed { value, issues }
+}
+
+/// The issues by section, except those about lines that hold nothing: a line of blanks says nothing by itself.
+fn ignored(text: &str, sections: &[Section], issues: &[Issue]) -> Vec<Ignored> {
+    let blank: BTreeSet<u32> =
+        numbered(text).filter(|(_, line)| is_blank(line)).map(|(number, _)| number).collect();
+    let headers: BTreeMap<u32, &str> =
+        sections.iter().map(|section| (section.line, section.id.as_str())).collect();
+    let owner = |line| headers.range(..=line).next_back().map(|(_, id)| (*id).to_owned());
+    let of_lines = issues.iter().filter(|issue| !blank.contains(&issue.line));
+    of_lines
+        .map(|issue| Ignored { section: owner(issue.line), line: issue.line, what: issue.what.clone() })
+        .collect()
 }
 
 fn lost(section: &Section, fate: Fate) -> Lost {

@@ -109,6 +109,15 @@ fn secrets_in_the_file_are_facts_without_text() {
 }
 
 #[test]
+fn ignored_lines_belong_to_their_section_and_blank_ones_to_nobody() {
+    let parsed = read("stray\ndir: a1\n\tpath /a\n\tdisable yes\n \n\nnfs: n1\n\tpath /n\n\tserver s\n");
+    let found: Vec<_> =
+        parsed.value.ignored.iter().map(|each| (each.section.as_deref(), each.line)).collect();
+    assert_eq!(found, [(None, 1), (Some("a1"), 4), (Some("n1"), 7)]);
+    assert_eq!(parsed.issues.len(), 4);
+}
+
+#[test]
 fn a_mount_point_is_guarded_by_a_true_word_or_a_path() {
     let guards = |text| {
         let parsed = read(&format!("dir: a1\n\tpath /a\n{text}"));

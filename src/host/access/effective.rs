@@ -4,6 +4,7 @@
 //! `src/PVE/RPCEnvironment.pm` (7.4.3, 8.2.3, 9.1.1). As there, nothing looks at whether an account is enabled
 //! or expired: that is decided when somebody logs in.
 
+mod grants;
 #[cfg(test)]
 mod tests;
 
@@ -19,6 +20,8 @@ pub type Privileges = BTreeMap<&'static str, bool>;
 
 /// Roles on one path, with propagation as in [`Privileges`].
 pub type Roles<'a> = BTreeMap<&'a str, bool>;
+
+pub use grants::GRANTS_LIMIT;
 
 /// Computes effective privileges from user.cfg.
 #[derive(Debug)]
@@ -103,6 +106,13 @@ impl<'a> Effective<'a> {
         } else {
             self.with_pools(Subject::User(id), path)
         }
+    }
+
+    /// The paths on which somebody's privileges can change: `/`, those of ACL entries, and those of the guests and
+    /// storages in pools.
+    pub fn paths(&self) -> BTreeSet<&str> {
+        let acl = self.cfg.acl.iter().map(|entry| entry.path.as_str());
+        acl.chain(self.pools.keys().map(String::as_str)).chain(["/"]).collect()
     }
 
     /// Every user and token the file defines.

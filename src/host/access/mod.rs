@@ -1,3 +1,211 @@
-//! Access control: who may do what.
+//! Access control and authentication: who there is, who may do what, and how they prove who they are.
 
+pub mod administrators;
 pub mod effective;
+pub mod second_factor;
+
+use std::cell::OnceCell;
+
+use jiff::Timestamp;
+
+use super::{Doubt, Fact, Gather, Host, Stop};
+use crate::files::Text;
+use crate::formats::crypt_hash::PasswordField;
+use crate::formats::passwd::{self, Passwd, PasswdPassword};
+use crate::formats::shadow::{self, Shadow};
+use crate::formats::shadow_cfg::{self, ShadowCfg};
+use crate::formats::tfa_cfg::{self, TfaCfg};
+use crate::formats::token_cfg::{self, TokenCfg};
+use crate::formats::user_cfg::{self, Token, User, UserCfg};
+use administrators::Administrators;
+
+/// Users, groups, tokens, roles and ACLs.
+pub const USER_CFG: &str = "/etc/pve/user.cfg";
+
+/// Second factors.
+pub const TFA_CFG: &str = "/etc/pve/priv/tfa.cfg";
+
+/// Secrets of API tokens.
+pub const TOKEN_CFG: &str = "/etc/pve/priv/token.cfg";
+
+/// Passwords of the realm `pve`.
+pub const SHADOW_CFG: &str = "/etc/pve/priv/shadow.cfg";
+
+/// The local accounts.
+pub const PASSWD: &str = "/etc/passwd";
+
+/// Passwords of the local accounts.
+pub const SHADOW: &str = "/etc/shadow";
+
+/// The folder only root sees, on every node with a cluster file system.
+const PRIVATE: &str = "/etc/pve/priv";
+
+#[derive(Default)]
+pub(super) struct Facts {
+    user_cfg: OnceCell<Fact<UserCfg>>,
+    administrators: OnceCell<Fact<Administrators>>,
+    tfa: OnceCell<Fact<TfaCfg>>,
+    token_secrets: OnceCell<Fact<Option<TokenCfg>>>,
+    pve_passwords: OnceCell<Fact<Option<ShadowCfg>>>,
+    passwd: OnceCell<Fact<Passwd>>,
+    shadow: OnceCell<Fact<Shadow>>,
+    root_password: OnceCell<Fact<RootPassword>>,
+}
+
+/// Whether somebody can log in, as far as his entry says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Standing {
+    /// He can.
+    Active,
+    /// The account is disabled.
+    Disabled,
+    /// It has expired.
+    Expired,
+}
+
+impl Standing {
+    /// Of a user at this time.
+    pub fn of_user(user: &User, now: Timestamp) -> Self {
+        if !user.enable {
+            Self::Disabled
+        } else if is_expired(user.expire, now) {
+            Self::Expired
+        } else {
+            Self::Active
+        }
+    }
+
+    /// Of a token at this time: its owner counts as well (`verify_token`).
+    pub fn of_token(token: &Token, owner: &User, now: Timestamp) -> Self {
+        match Self::of_user(owner, now) {
+            Self::Active if is_expired(token.expire, now) => Self::Expired,
+            standing => standing,
+        }
+    }
+}
+
+/// Whether an expiry in seconds since the epoch has passed; 0 is never (`check_user_enabled`).
+fn is_expired(expire: u64, now: Timestamp) -> bool {
+    expire != 0 && u64::try_from(now.as_second()).is_ok_and(|now| expire < now)
+}
+
+/// The password of root on this node.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RootPassword {
+    /// What the field holds.
+    pub password: PasswordField,
+    /// The file it stands in.
+    pub path: &'static str,
+    /// Line in that file, counted from 1.
+    pub line: u32,
+}
+
+impl Host {
+    /// `/etc/pve/user.cfg`. Every node has one from its installation on, so a missing or empty one is not the empty
+    /// one upstream would take it for.
+    pub fn access(&self) -> &Fact<UserCfg> {
+        self.access.user_cfg.get_or_init(|| {
+            Fact::gather(&self.files, |gather| {
+                gather.take(self.cluster_files())?;
+                let text = gather.required(USER_CFG)?;
+                Ok(gather.parsed(USER_CFG, user_cfg::parse(&text, self.format_release())))
+            })
+        })
+    }
+
+    /// Everybody who holds full power, or can take it, by the rules of [`administrators::RULES`].
+    pub fn administrators(&self) -> &Fact<Administrators> {
+        self.access.administrators.get_or_init(|| {
+            Fact::gather(&self.files, |gather| {
+                let cfg = gather.take(self.access())?;
+                // Privileges and roles differ between the releases.
+                self.release()?;
+                Ok(administrators::find(cfg))
+            })
+        })
+    }
+
+    /// `/etc/pve/priv/tfa.cfg`. Without the file nobody has enrolled a second factor.
+    pub fn tfa(&self) -> &Fact<TfaCfg> {
+        self.access.tfa.get_or_init(|| {
+            Fact::gather(&self.files, |gather| {
+                let text = self.private(gather, TFA_CFG)?;
+                let text = text.as_deref().unwrap_or_default();
+                Ok(gather.parsed(TFA_CFG, tfa_cfg::parse(text)))
+            })
+        })
+    }
+
+    /// `/etc/pve/priv/token.cfg`: which tokens have a secret. `None` without the file: it comes with the first token.
+    pub fn token_secrets(&self) -> &Fact<Option<TokenCfg>> {
+        self.access.token_secrets.get_or_init(|| {
+            Fact::gather(&self.files, |gather| {
+                let Some(text) = self.private(gather, TOKEN_CFG)? else { return Ok(None) };
+                Ok(Some(gather.parsed(TOKEN_CFG, token_cfg::parse(&text))))
+            })
+        })
+    }
+
+    /// `/etc/pve/priv/shadow.cfg`: the passwords of the realm `pve`. `None` without the file: it comes with the first
+    /// password.
+    pub fn pve_passwords(&self) -> &Fact<Option<ShadowCfg>> {
+        self.access.pve_passwords.get_or_init(|| {
+            Fact::gather(&self.files, |gather| {
+                let Some(text) = self.private(gather, SHADOW_CFG)? else { return Ok(None) };
+                Ok(Some(gather.parsed(SHADOW_CFG, shadow_cfg::parse(&text))))
+            })
+        })
+    }
+
+    /// A file below `/etc/pve/priv`; `None` if it is missing from a folder that can be seen. Upstream never leaves an
+    /// empty one.
+    fn private(&self, gather: &mut Gather<'_>, path: &str) -> Result<Option<Text>, Stop> {
+        gather.take(self.cluster_files())?;
+        let text = gather.optional(path)?;
+        match &text {
+            None => {
+                self.files.list(PRIVATE)?;
+            }
+            Some(text) if text.trim().is_empty() => {
+                gather.doubt(Doubt::about(path, "is empty: its content may have been lost"));
+            }
+            Some(_) => {}
+        }
+        Ok(text)
+    }
+
+    /// `/etc/passwd`, which every Debian has.
+    pub fn passwd(&self) -> &Fact<Passwd> {
+        self.access.passwd.get_or_init(|| {
+            Fact::gather(&self.files, |gather| {
+                let text = gather.required(PASSWD)?;
+                Ok(gather.parsed(PASSWD, passwd::parse(&text)))
+            })
+        })
+    }
+
+    /// `/etc/shadow`, which every Debian has.
+    pub fn shadow(&self) -> &Fact<Shadow> {
+        self.access.shadow.get_or_init(|| {
+            Fact::gather(&self.files, |gather| {
+                let text = gather.required(SHADOW)?;
+                Ok(gather.parsed(SHADOW, shadow::parse(&text)))
+            })
+        })
+    }
+
+    /// The password of root: that of `/etc/passwd` if a hash stands there, else that of `/etc/shadow`.
+    pub fn root_password(&self) -> &Fact<RootPassword> {
+        self.access.root_password.get_or_init(|| {
+            Fact::gather(&self.files, |gather| {
+                let missing = |path| Stop::unknown(path, "has no entry for root");
+                let account = gather.take(self.passwd())?.by_name("root").ok_or_else(|| missing(PASSWD))?;
+                if let PasswdPassword::Here(password) = account.password {
+                    return Ok(RootPassword { password, path: PASSWD, line: account.line });
+                }
+                let entry = gather.take(self.shadow())?.by_name("root").ok_or_else(|| missing(SHADOW))?;
+                Ok(RootPassword { password: entry.password, path: SHADOW, line: entry.line })
+            })
+        })
+    }
+}

@@ -61,6 +61,27 @@ fn no_access_wipes_the_other_roles_of_its_level() {
     );
 }
 
+/// The lines of the ACL that give `id` the privilege on `path`, counted after [`USERS`].
+fn lines_of(lines: &str, id: &str, path: &str, privilege: &str) -> Vec<u32> {
+    let cfg = parse(&format!("{USERS}{lines}"), Release::Pve9).value;
+    let before = u32::try_from(USERS.lines().count()).unwrap();
+    let effective = Effective::new(&cfg);
+    effective.grants(id, path, Some(privilege)).into_iter().map(|entry| entry.line - before).collect()
+}
+
+#[test]
+fn the_lines_a_privilege_comes_from_are_named() {
+    let acl = "acl:1:/:@g:Two:\nacl:1:/:@h:One:\nacl:1:/vms:a@pve:One:\nacl:0:/vms:@h:Two:\n";
+    assert_eq!(lines_of(acl, "a@pve", "/nodes/n", "Sys.Audit"), [1, 2]);
+    assert_eq!(lines_of(acl, "a@pve", "/nodes/n", "VM.Audit"), [1]);
+    assert_eq!(lines_of(acl, "a@pve", "/vms/100", "Sys.Audit"), [3]);
+    assert_eq!(lines_of(acl, "b@pve", "/vms", "Sys.Audit"), [4]);
+    assert_eq!(lines_of(acl, "b@pve", "/vms/100", "Sys.Audit"), [2]);
+    assert_eq!(lines_of(acl, "a@pve!all", "/nodes", "VM.Audit"), [1]);
+    assert_eq!(lines_of(acl, "a@pve!sep", "/nodes", "VM.Audit"), [] as [u32; 0]);
+    assert_eq!(lines_of(acl, "root@pam", "/", "VM.Audit"), [] as [u32; 0]);
+}
+
 #[test]
 fn an_extended_no_access_grants() {
     assert_eq!(may("role:NoAccess:Sys.Modify:\nacl:1:/:a@pve:Two,NoAccess:\n", "a@pve", "/"), "Sys.Modify");
@@ -306,7 +327,15 @@ proptest! {
             for path in PATHS {
                 let ours: BTreeMap<_, _> =
                     effective.privileges(id, path).into_iter().map(|(name, flag)| (name.to_owned(), flag)).collect();
-                prop_assert_eq!(ours, naive::effective(&cfg, id, path), "{} on {}", id, path);
+                prop_assert_eq!(&ours, &naive::effective(&cfg, id, path), "{} on {}", id, path);
+                // Every privilege an ACL gives can be traced to its lines, and no other.
+                let traced = |name: &str| !effective.grants(id, path, Some(name)).is_empty();
+                for name in ours.keys().filter(|_| id != "root@pam" && id != "root@pam!all") {
+                    prop_assert!(traced(name), "{} of {} on {}", name, id, path);
+                }
+                if !id.contains('!') {
+                    prop_assert_eq!(traced("VM.Audit") || id == "root@pam", ours.contains_key("VM.Audit"));
+                }
             }
         }
     }

@@ -1,0 +1,91 @@
+//! API tokens that administer.
+
+use super::super::{Judged, Look};
+use super::grants;
+use crate::formats::user_cfg::UserCfg;
+use crate::formats::user_cfg::{Token, User};
+use crate::host::Stop;
+use crate::host::access::administrators::Administrator;
+use crate::host::access::{Standing, USER_CFG};
+use crate::outcome::{Evidence, Judgement, Subject, SubjectKind};
+
+const DAY: i64 = 24 * 60 * 60;
+
+/// A token that administers.
+struct Found<'a> {
+    administrator: &'a Administrator,
+    owner: &'a User,
+    token: &'a Token,
+}
+
+impl Found<'_> {
+    fn subject(&self) -> Subject {
+        Subject::new(SubjectKind::Token, &self.administrator.id)
+    }
+
+    fn line(&self) -> Evidence {
+        Evidence::at(USER_CFG, self.token.line).key("token")
+    }
+}
+
+fn found<'a>(cfg: &'a UserCfg, administrator: &'a Administrator) -> Option<Found<'a>> {
+    let owner = cfg.users.get(administrator.owner.as_ref()?)?;
+    Some(Found { administrator, owner, token: cfg.token(&administrator.id)? })
+}
+
+/// Why the token cannot be used, if that is so.
+fn unusable(look: &Look<'_>, found: &Found<'_>) -> Option<Judgement> {
+    let summary = match Standing::of_token(found.token, found.owner, look.now) {
+        Standing::Active => return None,
+        Standing::Disabled => "cannot be used: its owner is disabled",
+        Standing::Expired => "cannot be used: it or its owner has expired",
+    };
+    Some(Judgement::pass(summary).with(found.line()))
+}
+
+/// Judges every token that administers and can be used.
+fn each_usable(look: &Look<'_>, judge: impl Fn(&Look<'_>, &Found<'_>) -> Judgement) -> Judged {
+    let cfg = look.take(look.host.access())?;
+    let administrators = look.take(look.host.administrators())?;
+    let tokens: Vec<Found<'_>> = administrators.values().filter_map(|one| found(cfg, one)).collect();
+    if tokens.is_empty() {
+        return Err(Stop::not_applicable("no API token administers"));
+    }
+    look.each(tokens, Found::subject, |look, found| {
+        if let Some(judgement) = unusable(look, found) {
+            return Ok(judgement);
+        }
+        let judgement = judge(look, found);
+        let summary = format!("{}; the token {}", judgement.summary, found.administrator.why());
+        Ok(Judgement { summary, ..judgement }.with_all(grants(found.administrator)))
+    })
+}
+
+/// `access/administrator-token-without-expiry`
+pub(crate) fn administrator_token_without_expiry(look: &Look<'_>) -> Judged {
+    let longest = look.number("longest_days");
+    each_usable(look, |look, found| {
+        if found.token.expire == 0 {
+            let line = found.line().observed("expire 0").expected("a date");
+            return Judgement::fail("never expires").with(line);
+        }
+        let expire = i64::try_from(found.token.expire).unwrap_or(i64::MAX);
+        let days = expire.saturating_sub(look.now.as_second()) / DAY;
+        let line = found.line().observed(format!("expires in {days} days"));
+        Judgement::fail_if(
+            days > longest,
+            format!("expires only in {days} days, more than {longest}"),
+            format!("expires in {days} days"),
+        )
+        .with(line.expected(format!("at most {longest} days")))
+    })
+}
+
+/// `access/administrator-token-without-privilege-separation`
+pub(crate) fn administrator_token_without_privilege_separation(look: &Look<'_>) -> Judged {
+    each_usable(look, |_, found| {
+        let line = found.line().expected("privsep 1");
+        Judgement::fail_if(!found.token.privsep, "privilege separation is off", "is held to its own ACLs")
+            .with(line.observed(if found.token.privsep { "privsep 1" } else { "privsep 0" }))
+    })
+}
