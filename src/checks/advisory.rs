@@ -1,9 +1,12 @@
 //! Published flaws that are judged by more than a version number.
 
 use crate::catalogue::Severity;
+use crate::checks::authentication::second_factor;
 use crate::checks::{Judged, Look};
 use crate::formats::debian_version::older;
 use crate::host::Stop;
+use crate::host::access::second_factor::SecondFactor;
+use crate::host::access::{Standing, USER_CFG};
 use crate::host::advisory::{ACCESS_CONTROL, PROXY_DEFAULT};
 use crate::host::identity::DPKG_STATUS;
 use crate::outcome::{Evidence, Judgement, Subject, SubjectKind};
@@ -56,9 +59,10 @@ fn exposed(look: &Look<'_>, version: &str) -> Judgement {
         return Judgement::pass(summary).with(evidence);
     }
     let stop_gap = match &module {
-        Ok(Some(count)) => {
-            Evidence::of(ACCESS_CONTROL).key(STOP_GAP).observed(count.to_string()).expected(STOP_GAP_COUNT.to_string())
-        }
+        Ok(Some(count)) => Evidence::of(ACCESS_CONTROL)
+            .key(STOP_GAP)
+            .observed(count.to_string())
+            .expected(STOP_GAP_COUNT.to_string()),
         Ok(None) => Evidence::of(ACCESS_CONTROL).observed("is missing"),
         Err(_) => Evidence::of(ACCESS_CONTROL).observed("could not be read"),
     };
@@ -68,10 +72,29 @@ fn exposed(look: &Look<'_>, version: &str) -> Judgement {
         );
         Judgement::fail(summary).with(stop_gap)
     };
-    match look.own(look.host.proxy_on_loopback()) {
-        Ok(Some(line)) => fail("everybody with a process on the node")
-            .severity(Severity::High)
-            .with(Evidence::at(PROXY_DEFAULT, line).key("LISTEN_IP")),
-        _ => fail("everybody who reaches port 8006"),
+    if let Ok(Some(line)) = look.own(look.host.proxy_on_loopback()) {
+        let listen = Evidence::at(PROXY_DEFAULT, line).key("LISTEN_IP");
+        return fail("everybody with a process on the node").severity(Severity::High).with(listen);
     }
+    let judgement = fail("everybody who reaches port 8006");
+    if everybody_has_a_second_factor(look) == Ok(true) {
+        let users = Evidence::of(USER_CFG).observed("every enabled user is asked for a second factor");
+        return judgement.severity(Severity::High).with(users);
+    }
+    judgement
+}
+
+/// Whether the flaw finds no user to take over: it only passes over those who are asked for nothing but a password.
+fn everybody_has_a_second_factor(look: &Look<'_>) -> Result<bool, Stop> {
+    let (access, tfa) = (look.host.access(), look.host.tfa());
+    if !access.doubts.is_empty() || !tfa.doubts.is_empty() {
+        return Ok(false);
+    }
+    for (id, user) in &look.take(access)?.users {
+        let active = Standing::of_user(user, look.now) == Standing::Active;
+        if active && !matches!(second_factor(look, id, user.keys)?, SecondFactor::Asked(_)) {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }

@@ -3,12 +3,9 @@
 //! A check is a function of a [`Look`]: it asks the host for facts (every fact that cannot be had ends the check
 //! through `?`), and says for each subject whether it saw the bad thing. It opens no file and keeps no state.
 
+pub(crate) mod access;
 pub(crate) mod advisory;
 pub(crate) mod apt;
-mod assert;
-pub(crate) mod patching;
-pub(crate) mod support;
-pub(crate) mod access;
 mod assert;
 pub(crate) mod authentication;
 pub(crate) mod cluster;
@@ -18,6 +15,8 @@ pub(crate) mod guest;
 mod host_path;
 pub(crate) mod kernel;
 pub(crate) mod monitoring;
+pub(crate) mod patching;
+pub(crate) mod support;
 pub(crate) mod vm;
 
 use std::borrow::Cow;

@@ -4,10 +4,12 @@ use crate::checks::{Judged, Look};
 use crate::formats::apt_conf::Tree;
 use crate::formats::apt_match;
 use crate::formats::debian_version::compare;
+use crate::formats::proc_version::package_version_of;
 use crate::host::Stop;
 use crate::host::apt::repository::RELEASED_BY_ROLE;
 use crate::host::identity::DPKG_STATUS;
 use crate::host::kernels::{self, Kernel, is_proxmox_release};
+use crate::host::system::units::UNIT_FOLDER;
 use crate::outcome::{Evidence, Judgement, Subject, SubjectKind};
 
 /// `patching/running-kernel-outdated`
@@ -25,28 +27,37 @@ pub(crate) fn running_kernel_outdated(look: &Look<'_>) -> Judged {
     };
     let observed = Evidence::at(DPKG_STATUS, newest.line).key("newest kernel").observed(newest.release);
     if newest.is_proxmox() && !proxmox {
-        let summary = format!("{release} runs, which Proxmox did not build, and {} is installed", newest.release);
+        let summary =
+            format!("{release} runs, which Proxmox did not build, and {} is installed", newest.release);
         return look.one(Subject::node(), Judgement::fail(summary).with(observed));
     }
-    let running = look
-        .host
-        .running_kernel_version()
-        .filter(|_| proxmox)
-        .or_else(|| version_of(&kernels, &release))
-        .ok_or_else(|| Stop::unknown(DPKG_STATUS, format!("does not tell the version of the running kernel {release}")))?;
+    let running = running_version(look, &kernels, &release)?;
     if compare(&running, newest.version).is_ge() {
         let summary = format!("the newest installed kernel runs: {release}");
         return look.one(Subject::node(), Judgement::pass(summary).with(observed));
     }
     let pin = look.own(look.host.pinned_kernel()).ok().flatten();
     let pinned = pin.map(|pin| format!("; the boot loader is told to keep {pin}")).unwrap_or_default();
-    let summary =
-        format!("{release} ({running}) runs and {} is installed: a reboot is pending{pinned}", newest.release);
+    let summary = format!(
+        "{release} ({running}) runs and {} is installed: a reboot is pending{pinned}",
+        newest.release
+    );
     look.one(Subject::node(), Judgement::fail(summary).with(observed.expected(release)))
 }
 
-fn version_of(kernels: &[Kernel<'_>], release: &str) -> Option<String> {
-    kernels.iter().find(|kernel| kernel.release == release).map(|kernel| kernel.version.to_owned())
+/// The version of the running kernel's package. The release of a kernel of Proxmox's tells it, but for the 5 series,
+/// whose packages were replaced under the same release: there only the kernel itself knows.
+fn running_version(look: &Look<'_>, kernels: &[Kernel<'_>], release: &str) -> Result<String, Stop> {
+    let build = look.own(look.host.running_build())?;
+    let told = build.and_then(|build| build.package_version);
+    let known = told.or_else(|| {
+        if is_proxmox_release(release) {
+            return package_version_of(release);
+        }
+        kernels.iter().find(|kernel| kernel.release == release).map(|kernel| kernel.version.to_owned())
+    });
+    let unknown = || format!("does not tell the version of the running kernel {release}");
+    known.ok_or_else(|| Stop::unknown("/proc/version", unknown()))
 }
 
 /// `patching/microcode-missing`
@@ -65,9 +76,7 @@ pub(crate) fn microcode_missing(look: &Look<'_>) -> Judged {
     let packages = look.take(look.host.packages())?;
     let vendor = Evidence::at(CPUINFO, processor.vendor_line).key("vendor_id").observed(&processor.vendor);
     let judgement = match packages.present(package) {
-        Some(found) => {
-            Judgement::pass(format!("{package} is installed")).at(DPKG_STATUS, found.line)
-        }
+        Some(found) => Judgement::pass(format!("{package} is installed")).at(DPKG_STATUS, found.line),
         None => Judgement::fail(format!(
             "{package} is not installed: the processor runs with the microcode of the firmware"
         )),
@@ -90,7 +99,8 @@ pub(crate) fn security_updates_not_automatic(look: &Look<'_>) -> Judged {
     const PACKAGE: &str = "unattended-upgrades";
     let packages = look.take(look.host.packages())?;
     let Some(package) = packages.present(PACKAGE) else {
-        let judgement = Judgement::fail(format!("{PACKAGE} is not installed")).with(Evidence::of(DPKG_STATUS));
+        let judgement =
+            Judgement::fail(format!("{PACKAGE} is not installed")).with(Evidence::of(DPKG_STATUS));
         return look.one(Subject::node(), judgement);
     };
     let conf = look.take(look.host.apt_conf())?;
@@ -107,17 +117,23 @@ pub(crate) fn security_updates_not_automatic(look: &Look<'_>) -> Judged {
     }
     let codename = look.take(look.host.os())?.version_codename.as_str();
     if !brings_security(&conf.tree, codename) {
-        let judgement = Judgement::fail("no origin pattern of unattended-upgrades covers Debian's security updates")
-            .with(Evidence::of("/etc/apt/apt.conf.d").key("Unattended-Upgrade::Origins-Pattern"));
+        let judgement =
+            Judgement::fail("no origin pattern of unattended-upgrades covers Debian's security updates")
+                .with(Evidence::of("/etc/apt/apt.conf.d").key("Unattended-Upgrade::Origins-Pattern"));
         return look.one(Subject::node(), judgement);
     }
     let units = look.take(look.host.units())?;
-    if let Some(timer) = TIMERS.iter().find(|timer| !units.enabled.contains_key(**timer)) {
-        let how = if units.masked.contains(*timer) { "is masked" } else { "does not start at boot" };
-        let judgement = Judgement::fail(format!("{timer} {how}")).with(Evidence::of("/etc/systemd/system"));
+    if let Some(timer) = TIMERS.iter().find(|timer| units.starts(timer).is_none()) {
+        let judgement = match units.mask(timer) {
+            Some(mask) => Judgement::fail(format!("{timer} is masked")).with(Evidence::of(mask)),
+            None => {
+                Judgement::fail(format!("{timer} does not start at boot")).with(Evidence::of(UNIT_FOLDER))
+            }
+        };
         return look.one(Subject::node(), judgement);
     }
-    let judgement = Judgement::pass("security updates of Debian are installed daily").at(DPKG_STATUS, package.line);
+    let judgement =
+        Judgement::pass("security updates of Debian are installed daily").at(DPKG_STATUS, package.line);
     look.one(Subject::node(), judgement)
 }
 
@@ -144,18 +160,20 @@ fn pattern_takes_security(pattern: &str, codename: &str) -> bool {
     let parts: Vec<_> = pattern.split(',').filter_map(|part| part.trim().split_once('=')).collect();
     !parts.is_empty()
         && parts.into_iter().all(|(key, value)| match key.trim() {
-        "o" | "origin" => matches(value, "Debian"),
-        "l" | "label" => matches(value, "Debian-Security"),
-        "a" | "archive" | "suite" => suites.iter().any(|suite| matches(value, suite)),
-        "n" | "codename" => matches(value, &format!("{codename}-security")),
-        "c" | "component" => matches(value, "main"),
-        "site" => matches(value, "security.debian.org") || matches(value, "deb.debian.org"),
-        _ => false,
-    })
+            "o" | "origin" => matches(value, "Debian"),
+            "l" | "label" => matches(value, "Debian-Security"),
+            "a" | "archive" | "suite" => suites.iter().any(|suite| matches(value, suite)),
+            "n" | "codename" => matches(value, &format!("{codename}-security")),
+            "c" | "component" => matches(value, "main"),
+            "site" => matches(value, "security.debian.org") || matches(value, "deb.debian.org"),
+            _ => false,
+        })
 }
 
 fn allowed_takes_security(allowed: &str, codename: &str) -> bool {
-    let Some((origin, suite)) = allowed.split_once(':').or_else(|| allowed.split_once(' ')) else { return false };
+    let Some((origin, suite)) = allowed.split_once(':').or_else(|| allowed.split_once(' ')) else {
+        return false;
+    };
     let matches = |text: &String| apt_match::expression(suite, text) == Some(true);
     apt_match::expression(origin, "Debian") == Some(true) && security_suites(codename).iter().any(matches)
 }

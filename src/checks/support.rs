@@ -3,9 +3,9 @@
 //! The dates are those of the Proxmox VE documentation (frequently asked questions, "How long will my Proxmox VE
 //! version be supported?") and of the Debian release pages; releases they do not name yet are unknown here.
 
+use jiff::Unit;
 use jiff::civil::{Date, date};
 use jiff::tz::TimeZone;
-use jiff::Unit;
 
 use crate::catalogue::Severity;
 use crate::checks::{Judged, Look};
@@ -14,8 +14,7 @@ use crate::host::identity::DPKG_STATUS;
 use crate::outcome::{Evidence, Judgement, Subject};
 
 /// Last day of support of the releases of Proxmox VE.
-const PROXMOX_VE: [(u32, Date); 3] =
-    [(6, date(2022, 9, 30)), (7, date(2024, 7, 31)), (8, date(2026, 8, 31))];
+const PROXMOX_VE: [(u32, Date); 3] = [(6, date(2022, 9, 30)), (7, date(2024, 7, 31)), (8, date(2026, 8, 31))];
 
 /// A release whose end is not announced: it is supported at least as long as the Debian release below it gets
 /// regular security support.
@@ -75,7 +74,10 @@ pub(crate) fn proxmox_ve_end_of_life(look: &Look<'_>) -> Judged {
         )),
         None => Judgement::unknown(format!("when the support of Proxmox VE {major} ends is not known here")),
     };
-    look.one(Subject::node(), judgement.with(Evidence::of(DPKG_STATUS).key("pve-manager").observed(major.to_string())))
+    look.one(
+        Subject::node(),
+        judgement.with(Evidence::of(DPKG_STATUS).key("pve-manager").observed(major.to_string())),
+    )
 }
 
 /// The major release, also one whose files are not understood here.
@@ -109,7 +111,10 @@ pub(crate) fn debian_end_of_life(look: &Look<'_>) -> Judged {
         }
         None => Judgement::unknown(format!("when the support of Debian {major} ends is not known here")),
     };
-    look.one(Subject::node(), judgement.with(Evidence::of(OS_RELEASE).key("VERSION_ID").observed(&os.version_id)))
+    look.one(
+        Subject::node(),
+        judgement.with(Evidence::of(OS_RELEASE).key("VERSION_ID").observed(&os.version_id)),
+    )
 }
 
 /// Between the end of regular and of long-term support most packages still get fixes, so that is a step of its own.

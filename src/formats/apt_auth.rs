@@ -1,7 +1,7 @@
 //! `/etc/apt/auth.conf`, `/etc/apt/auth.conf.d/*.conf`: user names and passwords for archives, in the manner of
 //! netrc.
 //!
-//! Follows apt `apt-pkg/contrib/netrc.cc` (`MaybeAddAuth`) and apt_auth.conf(5); unchanged between apt 2.2 and 3.0.
+//! Follows apt `apt-pkg/contrib/netrc.cc` (`MaybeAddAuth`) and `apt_auth.conf(5)`; unchanged between apt 2.2 and 3.0.
 //! Users and passwords are secrets: only that they are there is kept.
 
 use super::apt_sources::Uri;
@@ -33,8 +33,7 @@ impl Machine {
             Some(scheme) => *scheme == uri.access,
             None => ENCRYPTED.contains(&uri.access.as_str()),
         };
-        let host =
-            if uri.port == 0 { uri.host.clone() } else { format!("{}:{}", uri.host, uri.port) };
+        let host = if uri.port == 0 { uri.host.clone() } else { format!("{}:{}", uri.host, uri.port) };
         let place_fits = if self.place.contains('/') {
             format!("{host}{}", uri.path).starts_with(&self.place)
         } else {
@@ -119,7 +118,8 @@ mod tests {
 
     #[test]
     fn a_place_with_a_path_is_a_start_and_one_without_is_a_host() {
-        let covers = |place: &str| parse(&format!("machine {place} login a password b\n")).value[0].covers(PVE);
+        let covers =
+            |place: &str| parse(&format!("machine {place} login a password b\n")).value[0].covers(PVE);
         for good in [
             "enterprise.proxmox.com",
             "enterprise.proxmox.com/",
@@ -135,9 +135,9 @@ mod tests {
 
     #[test]
     fn user_and_password_belong_to_the_machine_before_them() {
-        let machines = parse("login x\nmachine a login\tl\nmachine b password p # no comment\nmachine\nc\n").value;
-        let seen: Vec<_> =
-            machines.iter().map(|m| (m.place.as_str(), m.login, m.password, m.line)).collect();
+        let machines =
+            parse("login x\nmachine a login\tl\nmachine b password p # no comment\nmachine\nc\n").value;
+        let seen: Vec<_> = machines.iter().map(|m| (m.place.as_str(), m.login, m.password, m.line)).collect();
         assert_eq!(seen, [("a", true, false, 2), ("b", false, true, 3), ("c", false, false, 5)]);
     }
 

@@ -32,7 +32,8 @@ pub fn parse(text: &str) -> Parsed<CpuInfo> {
             }
             "flags" => {
                 flags = true;
-                parsed.value.virtual_machine = value.split_ascii_whitespace().any(|flag| flag == "hypervisor");
+                parsed.value.virtual_machine =
+                    value.split_ascii_whitespace().any(|flag| flag == "hypervisor");
             }
             _ => {}
         }

@@ -25,7 +25,8 @@ impl Host {
             let Some(text) = gather.optional(PROXY_DEFAULT)? else { return Ok(None) };
             let proxy = gather.parsed(PROXY_DEFAULT, proxy_default::parse(&text));
             let understood = !proxy.refused && !proxy.uncertain;
-            let address = |text: &str| text.parse::<IpAddr>().is_ok_and(|address| address.to_canonical().is_loopback());
+            let address =
+                |text: &str| text.parse::<IpAddr>().is_ok_and(|address| address.to_canonical().is_loopback());
             let loopback = proxy.listen_ip.filter(|listen| understood && address(&listen.value));
             Ok(loopback.map(|listen| listen.line))
         })

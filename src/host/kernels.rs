@@ -4,9 +4,12 @@ use super::{Fact, Host, Stop};
 use crate::formats::cpuinfo::{self, CpuInfo};
 use crate::formats::debian_version::compare;
 use crate::formats::dpkg_status::{Package, Status};
+use crate::formats::proc_version::{self, ProcVersion};
 
 /// Where `proxmox-boot-tool kernel pin` writes the kernel to boot until it is unpinned.
 const BOOT_PIN: &str = "/etc/kernel/proxmox-boot-pin";
+
+const VERSION: &str = "/proc/version";
 
 const CPUINFO: &str = "/proc/cpuinfo";
 
@@ -67,6 +70,14 @@ impl Host {
         Fact::gather(&self.files, |gather| {
             let text = gather.optional(BOOT_PIN)?;
             Ok(text.map(|text| text.trim().to_owned()).filter(|release| !release.is_empty()))
+        })
+    }
+
+    /// What the running kernel says about its build; `None` in a tree without `/proc`.
+    pub fn running_build(&self) -> Fact<Option<ProcVersion>> {
+        Fact::gather(&self.files, |gather| {
+            let Some(text) = gather.optional(VERSION)? else { return Ok(None) };
+            Ok(Some(gather.parsed(VERSION, proc_version::parse(&text))))
         })
     }
 

@@ -1,6 +1,7 @@
 //! `pve-audit show`: the effective facts themselves, readable or as JSON.
 
 mod access;
+mod apt;
 
 use std::fmt;
 
@@ -18,6 +19,8 @@ pub enum Name {
     Host,
     /// Access control: users, tokens, groups, roles, ACLs, who administers and why
     Access,
+    /// Package sources as apt merges them
+    Apt,
 }
 
 /// A fact ready to be printed.
@@ -72,6 +75,7 @@ pub fn show(host: &Host, name: Name) -> Result<Shown, String> {
     match name {
         Name::Host => Ok(shown_host(host)),
         Name::Access => access::shown(host),
+        Name::Apt => apt::shown(host),
     }
 }
 

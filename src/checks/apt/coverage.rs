@@ -1,6 +1,7 @@
 //! Whether every update that is published reaches this node.
 
 use super::{archive, codename, groups, is_binary};
+use crate::catalogue::Severity;
 use crate::checks::{Judged, Look};
 use crate::host::apt::repository::{
     Part, Product, RELEASED_BY_ROLE, Repository, UNRELEASED, Vendor, base_suite, debian_major,
@@ -8,7 +9,6 @@ use crate::host::apt::repository::{
 use crate::host::apt::{AptSources, Source};
 use crate::host::{Doubt, Stop};
 use crate::outcome::{Evidence, Judgement, Subject};
-use crate::catalogue::Severity;
 
 /// The first file apt reads its sources from.
 const SOURCES_LIST: &str = "/etc/apt/sources.list";

@@ -35,8 +35,9 @@ fn debian(look: &Look<'_>, codename: &str, part: Part) -> Result<Archive, Stop> 
         Repository::of(&source.entry).vendor == Vendor::Debian(part)
             && base_suite(&source.entry.suite) == codename
     });
-    let major = debian_major(codename)
-        .ok_or_else(|| Stop::unknown("/etc/os-release", format!("names the release {codename}, which is not known")))?;
+    let major = debian_major(codename).ok_or_else(|| {
+        Stop::unknown("/etc/os-release", format!("names the release {codename}, which is not known"))
+    })?;
     Ok(Archive {
         origin: "Debian".to_owned(),
         label: label.to_owned(),
@@ -55,7 +56,10 @@ fn priorities(look: &Look<'_>, tree: &Tree) -> Result<Priorities, Stop> {
     let of = |part| {
         let archive = debian(look, codename, part)?;
         priority(&archive, tree, preferences).ok_or_else(|| {
-            Stop::unknown("/etc/apt", "has a pin or a default release with a pattern that is not understood here")
+            Stop::unknown(
+                "/etc/apt",
+                "has a pin or a default release with a pattern that is not understood here",
+            )
         })
     };
     Ok(Priorities { main: of(Part::Main)?, security: of(Part::Security)? })
@@ -78,7 +82,9 @@ pub(crate) fn default_release_blocks_security(look: &Look<'_>) -> Judged {
     } else if raised || names_a_source(look, &setting.value)? {
         Judgement::pass("the default release does not hold back security updates")
     } else {
-        Judgement::unknown("the default release is none of the configured suites: apt may refuse every command")
+        Judgement::unknown(
+            "the default release is none of the configured suites: apt may refuse every command",
+        )
     };
     look.one(Subject::node(), judgement.with(evidence))
 }

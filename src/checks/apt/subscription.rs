@@ -54,8 +54,10 @@ pub(crate) fn enterprise_without_subscription(look: &Look<'_>) -> Judged {
         let judgement = if covered {
             Judgement::pass("apt has a user and a password for it")
         } else {
-            Judgement::fail("apt has no user and password for it: every update of the lists ends with 401 Unauthorized")
-                .with(Evidence::of(AUTH_FILE).key("machine").expected(ENTERPRISE_HOST))
+            Judgement::fail(
+                "apt has no user and password for it: every update of the lists ends with 401 Unauthorized",
+            )
+            .with(Evidence::of(AUTH_FILE).key("machine").expected(ENTERPRISE_HOST))
         };
         Ok(judgement.with_all(group.evidence("uri")))
     })
@@ -77,7 +79,10 @@ pub(crate) fn enterprise_and_no_subscription_mixed(look: &Look<'_>) -> Judged {
         let mixed = !enterprise.is_empty() && !public.is_empty();
         let judgement = Judgement::fail_if(
             mixed,
-            format!("the enterprise and the no-subscription repository of {} are both on: the newer packages win", product.name()),
+            format!(
+                "the enterprise and the no-subscription repository of {} are both on: the newer packages win",
+                product.name()
+            ),
             format!("{} comes from one kind of repository", product.name()),
         );
         let lines = groups(enterprise.into_iter().chain(public), repository);

@@ -191,7 +191,8 @@ pub(crate) fn third_party_without_signed_by(look: &Look<'_>) -> Judged {
 /// A source that every key in apt's common keyring may sign for. For a mirror of Debian that is as it should be;
 /// whether it is one, only its Release file tells.
 fn keyless(look: &Look<'_>, source: &Source) -> Result<Judgement, Stop> {
-    const BAD: &str = "no signed-by: its key lies in the common keyring and may sign for Debian and Proxmox as well";
+    const BAD: &str =
+        "no signed-by: its key lies in the common keyring and may sign for Debian and Proxmox as well";
     if Repository::of(&source.entry).vendor == Vendor::Other {
         return Ok(Judgement::fail(BAD));
     }
@@ -212,14 +213,19 @@ pub(crate) fn credentials_in_readable_file(look: &Look<'_>) -> Judged {
     if files.is_empty() {
         return Err(Stop::not_applicable("no file of apt's holds a password"));
     }
-    look.each(files, |file| Subject::new(SubjectKind::File, &file.path), |_, file| {
-        let bad = file.mode & OTHERS_READ != 0;
-        let evidence = Evidence::at(&file.path, file.line).key("mode").observed(format!("{:04o}", file.mode));
-        let judgement = Judgement::fail_if(
-            bad,
-            "holds a password and every process on the node may read it",
-            "holds a password and is not open to everybody",
-        );
-        Ok(judgement.with(evidence.expected("0600")))
-    })
+    look.each(
+        files,
+        |file| Subject::new(SubjectKind::File, &file.path),
+        |_, file| {
+            let bad = file.mode & OTHERS_READ != 0;
+            let evidence =
+                Evidence::at(&file.path, file.line).key("mode").observed(format!("{:04o}", file.mode));
+            let judgement = Judgement::fail_if(
+                bad,
+                "holds a password and every process on the node may read it",
+                "holds a password and is not open to everybody",
+            );
+            Ok(judgement.with(evidence.expected("0600")))
+        },
+    )
 }

@@ -106,9 +106,13 @@ impl Host {
         self.apt.preferences.get_or_init(|| {
             Fact::gather(&self.files, |gather| {
                 let (version, doubt) = self.apt_version();
-                doubt.into_iter().for_each(|doubt| gather.doubt(doubt));
+                if let Some(doubt) = doubt {
+                    gather.doubt(doubt);
+                }
                 let mut all = Preferences::default();
-                for path in parts(gather, PREFERENCES, PREFERENCES_PARTS, apt_preferences::is_preferences_file) {
+                for path in
+                    parts(gather, PREFERENCES, PREFERENCES_PARTS, apt_preferences::is_preferences_file)
+                {
                     let Some(text) = gather.part(&path) else { continue };
                     let file = gather.parsed(&path, apt_preferences::parse(&text, version));
                     let error = file.error.map(|issue| Doubt::at(&path, issue.line, issue.what));

@@ -106,10 +106,14 @@ impl Repository {
         let component = entry.component.as_deref().unwrap_or_default();
         let host = uri.host.to_ascii_lowercase();
         if let Some((product, channel)) = proxmox(&host, &uri.path, component) {
-            return Self { vendor: Vendor::Proxmox(product, channel), official: is_below(&host, "proxmox.com") };
+            return Self {
+                vendor: Vendor::Proxmox(product, channel),
+                official: is_below(&host, "proxmox.com"),
+            };
         }
         let official = is_below(&host, "debian.org");
-        let vendor = debian(official, &uri.path, &entry.suite, component).map_or(Vendor::Other, Vendor::Debian);
+        let vendor =
+            debian(official, &uri.path, &entry.suite, component).map_or(Vendor::Other, Vendor::Debian);
         Self { vendor, official: official && vendor != Vendor::Other }
     }
 }
@@ -185,7 +189,9 @@ fn part(base: &str, rest: &str) -> Part {
     match rest {
         "" => Part::Main,
         "-security" => Part::Security,
-        "/updates" if debian_major(base).is_some_and(|major| major <= LAST_WITH_UPDATES_PATH) => Part::Security,
+        "/updates" if debian_major(base).is_some_and(|major| major <= LAST_WITH_UPDATES_PATH) => {
+            Part::Security
+        }
         "-updates" => Part::Updates,
         "-backports" | "-backports-sloppy" => Part::Backports,
         "-proposed-updates" => Part::ProposedUpdates,
@@ -216,11 +222,19 @@ mod tests {
             ("http://deb.debian.org/debian trixie main", Vendor::Debian(Part::Main), true),
             ("http://deb.debian.org/debian trixie-updates main", Vendor::Debian(Part::Updates), true),
             ("http://ftp.de.debian.org/debian/ trixie-backports main", Vendor::Debian(Part::Backports), true),
-            ("http://security.debian.org/debian-security trixie-security main", Vendor::Debian(Part::Security), true),
+            (
+                "http://security.debian.org/debian-security trixie-security main",
+                Vendor::Debian(Part::Security),
+                true,
+            ),
             ("http://security.debian.org/ buster/updates main", Vendor::Debian(Part::Security), true),
             ("http://security.debian.org/ bullseye/updates main", Vendor::Debian(Part::Other), true),
             ("http://deb.debian.org/debian sid main", Vendor::Debian(Part::Main), true),
-            ("http://deb.debian.org/debian trixie-proposed-updates main", Vendor::Debian(Part::ProposedUpdates), true),
+            (
+                "http://deb.debian.org/debian trixie-proposed-updates main",
+                Vendor::Debian(Part::ProposedUpdates),
+                true,
+            ),
         ]);
     }
 
@@ -251,25 +265,61 @@ mod tests {
         use Channel::{Enterprise, NoSubscription, Test};
         use Product::{Ceph, Other, Pve};
         check(&[
-            ("https://enterprise.proxmox.com/debian/pve trixie pve-enterprise", Vendor::Proxmox(Pve, Enterprise), true),
-            ("http://download.proxmox.com/debian/pve trixie pve-no-subscription", Vendor::Proxmox(Pve, NoSubscription), true),
+            (
+                "https://enterprise.proxmox.com/debian/pve trixie pve-enterprise",
+                Vendor::Proxmox(Pve, Enterprise),
+                true,
+            ),
+            (
+                "http://download.proxmox.com/debian/pve trixie pve-no-subscription",
+                Vendor::Proxmox(Pve, NoSubscription),
+                true,
+            ),
             ("http://download.proxmox.com/debian/pve trixie pve-test", Vendor::Proxmox(Pve, Test), true),
             ("http://download.proxmox.com/debian/pve bookworm pvetest", Vendor::Proxmox(Pve, Test), true),
             ("http://download.proxmox.com/debian/ceph-squid trixie test", Vendor::Proxmox(Ceph, Test), true),
-            ("http://download.proxmox.com/debian/ceph-pacific bullseye main", Vendor::Proxmox(Ceph, NoSubscription), true),
-            ("https://enterprise.proxmox.com/debian/ceph-reef bookworm enterprise", Vendor::Proxmox(Ceph, Enterprise), true),
-            ("http://download.proxmox.com/debian/pbs trixie pbs-no-subscription", Vendor::Proxmox(Other, NoSubscription), true),
+            (
+                "http://download.proxmox.com/debian/ceph-pacific bullseye main",
+                Vendor::Proxmox(Ceph, NoSubscription),
+                true,
+            ),
+            (
+                "https://enterprise.proxmox.com/debian/ceph-reef bookworm enterprise",
+                Vendor::Proxmox(Ceph, Enterprise),
+                true,
+            ),
+            (
+                "http://download.proxmox.com/debian/pbs trixie pbs-no-subscription",
+                Vendor::Proxmox(Other, NoSubscription),
+                true,
+            ),
             ("http://download.proxmox.com/debian/pbs trixie pbstest", Vendor::Proxmox(Other, Test), true),
-            ("http://download.proxmox.com/debian/pve trixie pve-no-subscripton", Vendor::Proxmox(Other, NoSubscription), true),
-            ("http://download.proxmox.com/debian/devel trixie main", Vendor::Proxmox(Other, NoSubscription), true),
+            (
+                "http://download.proxmox.com/debian/pve trixie pve-no-subscripton",
+                Vendor::Proxmox(Other, NoSubscription),
+                true,
+            ),
+            (
+                "http://download.proxmox.com/debian/devel trixie main",
+                Vendor::Proxmox(Other, NoSubscription),
+                true,
+            ),
         ]);
     }
 
     #[test]
     fn a_mirror_of_proxmox_is_told_by_its_component() {
         check(&[
-            ("file:/mnt/pom/pve trixie pve-enterprise", Vendor::Proxmox(Product::Pve, Channel::Enterprise), false),
-            ("http://m.example.com/ceph-squid trixie no-subscription", Vendor::Proxmox(Product::Ceph, Channel::NoSubscription), false),
+            (
+                "file:/mnt/pom/pve trixie pve-enterprise",
+                Vendor::Proxmox(Product::Pve, Channel::Enterprise),
+                false,
+            ),
+            (
+                "http://m.example.com/ceph-squid trixie no-subscription",
+                Vendor::Proxmox(Product::Ceph, Channel::NoSubscription),
+                false,
+            ),
             ("http://m.example.com/ceph-squid trixie main", Vendor::Other, false),
             ("http://m.example.com/x trixie enterprise", Vendor::Other, false),
             ("http://notproxmox.com/debian/pve trixie main", Vendor::Debian(Part::Main), false),

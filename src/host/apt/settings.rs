@@ -66,14 +66,13 @@ impl Reader<'_, '_> {
         };
         let mut files = Vec::new();
         for included in paths {
-            match self.file(&included) {
-                Some(file) => files.push((included, file)),
-                None => {
-                    let doubt = Doubt::about(path, "includes a file that cannot be read: every apt command fails");
-                    self.gather.doubt(doubt.clone());
-                    self.error.get_or_insert(doubt);
-                }
+            if let Some(file) = self.file(&included) {
+                files.push((included, file));
+                continue;
             }
+            let doubt = Doubt::about(path, "includes a file that cannot be read: every apt command fails");
+            self.gather.doubt(doubt.clone());
+            self.error.get_or_insert(doubt);
         }
         files
     }

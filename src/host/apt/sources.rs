@@ -26,6 +26,8 @@ pub struct AptSources {
     pub all: Vec<Source>,
     /// Why apt refuses the complete list and no package can be updated; also among the doubts.
     pub unreadable: Option<Doubt>,
+    /// `APT::Architecture`, such as `amd64`.
+    pub native: String,
     /// What may hide a source from this list, if anything.
     pub incomplete: Option<Doubt>,
 }
@@ -44,7 +46,9 @@ impl Host {
             let listed = Fact::gather(&self.files, |gather| self.read_source_files(gather, version));
             let mut sources = gather.take(&listed)?.clone();
             sources.incomplete = listed.doubts.first().cloned();
-            doubt.into_iter().for_each(|doubt| gather.doubt(doubt));
+            if let Some(doubt) = doubt {
+                gather.doubt(doubt);
+            }
             let conf = gather.take(self.apt_conf())?;
             for setting in ELSEWHERE.iter().filter_map(|name| conf.tree.find(name)) {
                 let what = "makes apt read its sources elsewhere: they are not looked at";
@@ -54,11 +58,7 @@ impl Host {
         })
     }
 
-    fn read_source_files(
-        &self,
-        gather: &mut Gather<'_>,
-        version: AptVersion,
-    ) -> Result<AptSources, Stop> {
+    fn read_source_files(&self, gather: &mut Gather<'_>, version: AptVersion) -> Result<AptSources, Stop> {
         let missing = |path| self.files.stat(path).is_err_and(|trouble| trouble.is_missing());
         if missing(LIST) && missing(PARTS) {
             return Err(Stop::unknown("/etc/apt", "has neither sources.list nor sources.list.d"));
@@ -72,7 +72,7 @@ impl Host {
             let kind = apt_sources::is_source_file(name).unwrap_or(Kind::OneLine);
             paths.push((path, kind));
         }
-        let mut sources = AptSources::default();
+        let mut sources = AptSources { native: native.clone(), ..AptSources::default() };
         for (path, kind) in paths {
             let Some(text) = gather.part(&path) else { continue };
             let file = gather.parsed(&path, apt_sources::parse(&text, kind, &context));

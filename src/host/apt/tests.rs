@@ -91,10 +91,8 @@ fn keys_that_differ_for_one_archive_are_fatal_before_apt_3() {
 #[test]
 fn the_package_apt_tells_the_version_before_anything_else() {
     let status = "Package: apt\nStatus: install ok installed\nVersion: 2.6.1\nArchitecture: arm64\n\n";
-    let files = [
-        ("/var/lib/dpkg/status", status),
-        ("/etc/apt/sources.list", "deb http://h/$(ARCH) trixie main\n"),
-    ];
+    let files =
+        [("/var/lib/dpkg/status", status), ("/etc/apt/sources.list", "deb http://h/$(ARCH) trixie main\n")];
     let host = host(&files, Some(Release::Pve9));
     assert_eq!(host.apt_version().0, AptVersion::V2_6);
     assert_eq!(host.apt_sources().value.as_ref().unwrap().all[0].entry.uri, "http://h/arm64/");
@@ -180,7 +178,8 @@ fn a_syntax_error_is_kept_as_an_error_and_a_doubt() {
 
 #[test]
 fn the_first_general_record_counts_and_default_release_comes_before_all() {
-    let archive = Archive { origin: "Debian".to_owned(), codename: "trixie".to_owned(), ..Archive::default() };
+    let archive =
+        Archive { origin: "Debian".to_owned(), codename: "trixie".to_owned(), ..Archive::default() };
     let value = |conf: &str, pins: &str| {
         let host = host(&[("/etc/apt/apt.conf", conf), ("/etc/apt/preferences", pins)], None);
         let conf = host.apt_conf().value.clone().unwrap();
@@ -200,7 +199,10 @@ fn passwords_are_found_with_the_mode_of_their_file() {
     let mut tree = tree(&[("/etc/apt/sources.list", "deb http://h/ 1 main\n")]);
     let line = "deb https://u:SECRET@h/ 1 main\n";
     tree.insert("/etc/apt/sources.list.d/a.list", Node::file(format!("{line}{line}")).mode(0o600));
-    tree.insert("/etc/apt/auth.conf.d/pve.conf", Node::file("machine h\nlogin a password SECRET\n").mode(0o644));
+    tree.insert(
+        "/etc/apt/auth.conf.d/pve.conf",
+        Node::file("machine h\nlogin a password SECRET\n").mode(0o644),
+    );
     let host = Host::new(Files::memory(tree), None, Some(Release::Pve9));
     let files = host.apt_secret_files().value.clone().unwrap();
     let seen: Vec<_> = files.iter().map(|file| (file.path.as_str(), file.line, file.mode)).collect();
