@@ -23,7 +23,7 @@ use pve_audit::outcome::{SubjectKind, Verdict};
 use support::case::{check_files, run_and_list, run_on, tree};
 
 /// Files whose absence has a meaning of its own, so that a host without them is another host, not a damaged one.
-const ABSENCE_IS_A_STATE: [&str; 12] = [
+const ABSENCE_IS_A_STATE: [&str; 18] = [
     // A guest without a configuration does not exist (where no list of guests names it).
     "/qemu-server/",
     "/lxc/",
@@ -45,6 +45,15 @@ const ABSENCE_IS_A_STATE: [&str; 12] = [
     "/qemu-server/1",
     // Without this program the iptables backend works.
     "/usr/libexec/proxmox/proxmox-firewall",
+    // Drop-in folders and their optional main files: without a file apt has no such source, setting, pin or password.
+    "/etc/apt/sources.list",
+    "/etc/apt/apt.conf",
+    "/etc/apt/preferences",
+    "/etc/apt/auth.conf",
+    // Without it the boot loader takes the newest kernel.
+    "/etc/kernel/proxmox-boot-pin",
+    // A service without its settings listens to everybody.
+    "/etc/default/pveproxy",
 ];
 
 /// What can stand in a file after a mishap.
@@ -65,11 +74,12 @@ fn mutants(path: &str, bytes: &[u8]) -> Vec<Mutant> {
         damaged("too large", Node::file(bytes).failing(TroubleKind::TooLarge { limit: 1 })),
         damaged("not UTF-8", Node::file([bytes, &[0xff, 0xfe][..]].concat())),
         damaged("a FIFO", Node::fifo()),
-        damaged("a folder", Node::folder()),
         damaged("a line of garbage before", Node::file([GARBAGE.as_bytes(), b"\n", bytes].concat())),
         damaged("nothing but garbage", Node::file([GARBAGE.as_bytes(), b"\n"].concat())),
     ];
     let absence = ABSENCE_IS_A_STATE.iter().any(|known| path.contains(known));
+    // Readers of drop-ins skip folders, as upstream does: a folder in the place of one is its absence.
+    all.push(Mutant { name: "a folder".to_owned(), node: Some(Node::folder()), damage: !absence });
     all.push(Mutant { name: "removed".to_owned(), node: None, damage: !absence });
     all.push(Mutant { name: "emptied".to_owned(), node: Some(Node::file("")), damage: !absence });
     let text = String::from_utf8_lossy(bytes).into_owned();

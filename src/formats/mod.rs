@@ -7,12 +7,15 @@
 //! Secrets never leave a parser: it keeps facts about them (present, hash scheme, kind of factor), never the
 //! text, and an issue about a file that may hold secrets never quotes the line.
 
+pub mod apt_auth;
 pub mod apt_conf;
+pub mod apt_match;
 pub mod apt_preferences;
 pub mod apt_sources;
 pub mod apt_text;
 mod calendar_event;
 pub mod corosync_conf;
+pub mod cpuinfo;
 pub mod crypt_hash;
 pub mod crypttab;
 pub mod datacenter_cfg;

@@ -126,7 +126,7 @@ impl Host {
         self.format_release()
     }
 
-    /// The release of the running kernel; `None` under `--root`.
+    /// The release of the running kernel; `None` in a tree without `/proc`.
     pub fn running_kernel(&self) -> Option<String> {
         self.identity.kernel.get_or_init(|| self.find_running_kernel()).clone()
     }
@@ -135,8 +135,11 @@ impl Host {
         if let Some(live) = &self.live {
             return Some(live.kernel_release.clone());
         }
-        let text = self.files.text("/proc/sys/kernel/osrelease").ok()?;
-        Some(text.trim().to_owned()).filter(|release| !release.is_empty())
+        if let Ok(text) = self.files.text("/proc/sys/kernel/osrelease") {
+            return Some(text.trim().to_owned()).filter(|release| !release.is_empty());
+        }
+        let text = self.files.text("/proc/version").ok()?;
+        proc_version::parse(&text).value.release
     }
 
     /// The Debian version of the running kernel's package, as `/proc/version` or the kernel release tells it.

@@ -5,6 +5,8 @@
 //! doubt does to a verdict is the engine's business.
 
 pub mod access;
+pub mod advisory;
+pub mod apt;
 pub mod backup;
 pub mod cluster;
 pub mod corosync;
@@ -15,8 +17,9 @@ pub mod firewall;
 pub mod guests;
 pub mod hookscripts;
 pub mod identity;
-pub mod sshd;
+pub mod kernels;
 pub mod proxy;
+pub mod sshd;
 pub mod storage;
 pub mod system;
 
@@ -34,6 +37,7 @@ pub struct Host {
     pub files: Files,
     live: Option<Live>,
     assumed: Option<Release>,
+    apt: apt::Facts,
     identity: identity::Facts,
     cluster: cluster::Facts,
     access: access::Facts,
@@ -58,6 +62,7 @@ impl Host {
             files,
             live,
             assumed,
+            apt: apt::Facts::default(),
             identity: identity::Facts::default(),
             cluster: cluster::Facts::default(),
             access: access::Facts::default(),

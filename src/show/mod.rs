@@ -1,9 +1,10 @@
 //! `pve-audit show`: the effective facts themselves, readable or as JSON.
 
-mod storage;
 mod access;
+mod apt;
 mod guests;
 mod sshd;
+mod storage;
 
 use std::fmt;
 
@@ -28,6 +29,8 @@ pub enum Name {
     Access,
     /// Guests: isolation, networks, disks, devices, snapshots
     Guests,
+    /// Package sources as apt merges them
+    Apt,
 }
 
 /// A fact ready to be printed.
@@ -85,6 +88,7 @@ pub fn show(host: &Host, name: Name) -> Result<Shown, String> {
         Name::Sshd => sshd::shown(host),
         Name::Access => access::shown(host),
         Name::Guests => guests::shown(host),
+        Name::Apt => apt::shown(host),
     }
 }
 

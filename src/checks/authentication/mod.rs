@@ -25,7 +25,7 @@ use crate::outcome::{Evidence, Judgement, Subject, SubjectKind};
 const REALM_PVE: &str = "pve";
 
 /// What the login of a user asks for besides the password.
-fn second_factor(look: &Look<'_>, id: &str, keys: Keys) -> Result<SecondFactor, Stop> {
+pub(super) fn second_factor(look: &Look<'_>, id: &str, keys: Keys) -> Result<SecondFactor, Stop> {
     let enrolled = users(look.take(look.host.tfa())?)?.get(id);
     let tokens = if needs_tokens(enrolled) {
         Tokens::of(look.take(look.host.datacenter())?)
