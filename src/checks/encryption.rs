@@ -7,8 +7,11 @@ use super::storage::{enabled, evidence, subject};
 use super::{Judged, Look};
 use crate::catalogue::schema::Severity;
 use crate::formats::crypttab::{Entry, Key};
+use crate::formats::fstab;
+use crate::formats::proc_swaps::Swap;
 use crate::host::encryption::{AtRest, CRYPTTAB, Class, SWAPS};
 use crate::host::storage::{GuestVolume, SECRETS, STORAGE_CFG, Secret};
+use crate::host::system::mounts::FSTAB;
 use crate::host::{Fact, Stop};
 use crate::outcome::{Evidence, Judgement, Subject, SubjectKind};
 
@@ -70,19 +73,15 @@ fn guests_in_words(guests: &BTreeSet<u32>) -> String {
 }
 
 pub(crate) fn swap_in_clear(look: &Look<'_>) -> Judged {
-    let swaps: Vec<(String, Evidence)> = match look.take(look.host.swaps())? {
-        Some(swaps) => swaps
-            .iter()
-            .map(|swap| (swap.path.clone(), Evidence::at(SWAPS, swap.line).observed(&swap.path)))
-            .collect(),
-        None => {
-            let fstab = look.take(look.host.fstab())?.iter().filter(|entry| entry.is_swap());
-            fstab
-                .map(|entry| {
-                    (entry.source.clone(), Evidence::at("/etc/fstab", entry.line).observed(&entry.source))
-                })
-                .collect()
-        }
+    let swaps: Vec<(String, Evidence)> = if let Some(swaps) = look.take(look.host.swaps())? {
+        let swap = |swap: &Swap| (swap.path.clone(), Evidence::at(SWAPS, swap.line).observed(&swap.path));
+        swaps.iter().map(swap).collect()
+    } else {
+        let planned = look.take(look.host.fstab())?.iter().filter(|entry| entry.is_swap());
+        let swap = |entry: &fstab::Entry| {
+            (entry.source.clone(), Evidence::at(FSTAB, entry.line).observed(&entry.source))
+        };
+        planned.map(swap).collect()
     };
     if swaps.is_empty() {
         return Err(Stop::not_applicable("there is no swap space"));

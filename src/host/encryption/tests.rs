@@ -173,7 +173,9 @@ fn without_dev_the_names_of_the_mappings_are_read_from_sys() {
     let host = live(|tree| {
         let links: Vec<String> =
             tree.nodes().map(|(path, _)| path.to_owned()).filter(|path| path.starts_with("/dev/")).collect();
-        links.iter().for_each(|path| tree.remove(path));
+        for path in &links {
+            tree.remove(path);
+        }
         tree.remove("/sys/dev/block/252:5");
     });
     assert_eq!(at_rest(&host, THIN).class, Class::Encrypted);
