@@ -172,6 +172,7 @@ fn assertion_literal(assertion: &AssertFile) -> Result<String, String> {
                 MissingFile::Pass => "Pass",
                 MissingFile::Fail => "Fail",
                 MissingFile::NotApplicable => "NotApplicable",
+                MissingFile::Unknown => "Unknown",
             };
             format!(
                 "Assertion::File {{ path: {:?}, mode_at_most: {mode:?}, uid: {:?}, gid: &{gid:?}, \

@@ -226,6 +226,7 @@ fn a_module_is_safe_when_it_is_blocked_and_not_loaded_or_when_the_kernel_has_non
     let loaded = |name: &str| ("/proc/modules", text(&format!("{name} 1 0 - Live 0x0\n")));
     let kernel = |modules: &str, built_in: &str| {
         vec![
+            ("/etc/modprobe.d", Node::folder()),
             ("/proc/sys/kernel/osrelease", text("7.0-pve\n")),
             ("/lib/modules/7.0-pve/modules.dep", text(modules)),
             ("/lib/modules/7.0-pve/modules.builtin", text(built_in)),
@@ -243,7 +244,8 @@ fn a_module_is_safe_when_it_is_blocked_and_not_loaded_or_when_the_kernel_has_non
         (vec![blocked.clone(), ("/proc/modules", text(""))], "unknown"),
         (vec![blocked.clone(), ("/proc/modules", denied())], "unknown"),
         (vec![blocked.clone()], "unknown"),
-        (vec![], "fail"),
+        (vec![], "unknown"),
+        (vec![("/etc/modprobe.d", Node::folder())], "fail"),
         (vec![("/etc/modprobe.d/a.conf", denied())], "unknown"),
         (vec![("/etc/modprobe.d/a.conf", text("blacklist usb_storage\n"))], "fail"),
         (with(has(), &[loaded("kvm")]), "fail"),
@@ -251,7 +253,14 @@ fn a_module_is_safe_when_it_is_blocked_and_not_loaded_or_when_the_kernel_has_non
         (with(lacks(), &[]), "fail"),
         (with(kernel("kernel/b.ko:\n", "kernel/usb_storage.ko\n"), &[loaded("kvm")]), "fail"),
         (with(kernel("", "kernel/a.ko\n"), &[loaded("kvm")]), "unknown"),
-        (vec![("/proc/sys/kernel/osrelease", text("7.0-pve\n")), loaded("kvm")], "unknown"),
+        (
+            vec![
+                ("/etc/modprobe.d", Node::folder()),
+                ("/proc/sys/kernel/osrelease", text("7.0-pve\n")),
+                loaded("kvm"),
+            ],
+            "unknown",
+        ),
     ] {
         assert_eq!(verdict(Assertion::Module { names: &["usb-storage"] }, &nodes), expected, "{nodes:?}");
     }
@@ -284,9 +293,12 @@ fn mode_and_owner_of_a_file_are_judged_behind_links() {
 
 #[test]
 fn a_missing_file_means_what_the_check_says_if_its_folder_is_there() {
-    for (missing, expected) in
-        [(Missing::Pass, "pass"), (Missing::Fail, "fail"), (Missing::NotApplicable, "not-applicable")]
-    {
+    for (missing, expected) in [
+        (Missing::Pass, "pass"),
+        (Missing::Fail, "fail"),
+        (Missing::NotApplicable, "not-applicable"),
+        (Missing::Unknown, "unknown"),
+    ] {
         let file = || Assertion::File { path: "/etc/x/y", mode_at_most: None, uid: None, gid: &[], missing };
         assert_eq!(verdict(file(), &[("/etc/x", Node::folder())]), expected);
         let without = if missing == Missing::NotApplicable { "not-applicable" } else { "unknown" };

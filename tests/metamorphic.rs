@@ -23,7 +23,28 @@ use pve_audit::outcome::{SubjectKind, Verdict};
 use support::case::{check_files, run_and_list, run_on, tree};
 
 /// Files whose absence has a meaning of its own, so that a host without them is another host, not a damaged one.
-const ABSENCE_IS_A_STATE: [&str; 6] = [
+const ABSENCE_IS_A_STATE: [&str; 18] = [
+    // A guest without a configuration does not exist (where no list of guests names it).
+    "/qemu-server/",
+    "/lxc/",
+    // Upstream makes up the storage `local` where there is no file.
+    "/etc/pve/storage.cfg",
+    // Without the defaults of the node upstream's own apply.
+    "/etc/vzdump.conf",
+    // A drop-in of sshd that is not there sets nothing.
+    "/etc/ssh/sshd_config.d/",
+    // The unit takes a missing one for no options (`EnvironmentFile=-`).
+    "/etc/default/ssh",
+    // Without a drop-in, and without a unit of the administrator, the packaged unit counts.
+    "/etc/systemd/system/ssh.service",
+    "/etc/systemd/system/sshd.service",
+    // Without host.fw a node is filtered; without the file of a guest or a vnet there are no rules of its own.
+    "/host.fw",
+    "/etc/pve/firewall/1",
+    // A guest without a configuration does not exist (where no list of guests names it), and no file of it is read.
+    "/qemu-server/1",
+    // Without this program the iptables backend works.
+    "/usr/libexec/proxmox/proxmox-firewall",
     // Drop-in folders and their optional main files: without a file apt has no such source, setting, pin or password.
     "/etc/apt/sources.list",
     "/etc/apt/apt.conf",

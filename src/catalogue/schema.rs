@@ -206,7 +206,7 @@ pub struct FileFile {
     pub uid: Option<u32>,
     /// The owning group ids that are fine.
     pub gid: Option<Vec<u32>>,
-    /// What a missing file means: `pass`, `fail` or `not_applicable`.
+    /// What a missing file means: `pass`, `fail`, `not_applicable`, or `unknown` where every host has it.
     pub missing: MissingFile,
 }
 
@@ -220,6 +220,8 @@ pub enum MissingFile {
     Fail,
     /// The feature is not there.
     NotApplicable,
+    /// Every host has it: it was lost or left out.
+    Unknown,
 }
 
 /// `kind = "sshd"`.

@@ -76,7 +76,10 @@ pub(crate) fn corosync_single_link(look: &Look<'_>) -> Judged {
     } else {
         Judgement::pass(format!("every node can be reached over {links} links"))
     };
-    look.one(Subject::cluster(), judgement.with(evidence.observed(format!("{links} links"))))
+    look.one(
+        Subject::cluster(),
+        judgement.with(evidence.observed(format!("{links} of at least {LINKS_WANTED}"))),
+    )
 }
 
 fn name_of(node: &Node) -> String {
@@ -208,11 +211,12 @@ pub(crate) fn package_update_notifications_off(look: &Look<'_>) -> Judged {
     look.one(Subject::cluster(), judgement.with(evidence.observed(setting).expected("always")))
 }
 
-/// Whether a subscription key was ever entered on this node.
+/// Whether a subscription key was ever entered on this node. That there is none is told only where more than
+/// `/etc/pve` is to be seen.
 fn has_subscription(look: &Look<'_>) -> Fact<bool> {
     Fact::gather(&look.host.files, |gather| match gather.files().stat(SUBSCRIPTION) {
         Ok(_) => Ok(true),
-        Err(trouble) if trouble.is_missing() => Ok(false),
+        Err(trouble) if trouble.is_missing() => gather.take(look.host.packages()).map(|_| false),
         Err(trouble) => Err(trouble.into()),
     })
 }

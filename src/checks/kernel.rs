@@ -51,6 +51,9 @@ pub(crate) fn apparmor_disabled(look: &Look<'_>) -> Judged {
                 .with(Evidence::of(path).observed(value).expected("Y"))
         }
         Some((path, _)) => return Err(Stop::unknown(&path, "is neither Y nor N")),
+        // Switched off it still shows the parameter: a running kernel without it was built without AppArmor.
+        None if look.host.is_live() => Judgement::fail("the running kernel has no AppArmor")
+            .with(Evidence::of("/sys/module/apparmor").observed("missing")),
         None => configured_apparmor(look)?,
     };
     look.one(Subject::node(), judgement)

@@ -4,7 +4,7 @@ use std::cell::OnceCell;
 
 use sha2::{Digest, Sha256};
 
-use super::{Doubt, Fact, Host, Stop};
+use super::{Doubt, Fact, Gather, Host, Stop};
 use crate::formats::dpkg_status::{self, Status};
 use crate::formats::os_release::{self, OsRelease};
 use crate::formats::proc_version;
@@ -115,6 +115,15 @@ impl Host {
     /// on the release must ask [`Host::release`].
     pub fn format_release(&self) -> Release {
         self.release().unwrap_or(Release::Pve9)
+    }
+
+    /// As [`Host::format_release`], for a file whose meaning differs between the releases: not to know the release is a
+    /// doubt about what was read.
+    pub(super) fn release_to_read(&self, gather: &mut Gather<'_>) -> Release {
+        if let Err(Stop::Unknown(doubt)) = self.release() {
+            gather.doubt(doubt);
+        }
+        self.format_release()
     }
 
     /// The release of the running kernel; `None` in a tree without `/proc`.

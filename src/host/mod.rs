@@ -7,6 +7,7 @@
 pub mod access;
 pub mod advisory;
 pub mod apt;
+pub mod backup;
 pub mod cluster;
 pub mod corosync;
 pub mod datacenter;
@@ -14,8 +15,11 @@ pub mod encryption;
 pub mod fact;
 pub mod firewall;
 pub mod guests;
+pub mod hookscripts;
 pub mod identity;
 pub mod kernels;
+pub mod proxy;
+pub mod sshd;
 pub mod storage;
 pub mod system;
 
@@ -39,9 +43,13 @@ pub struct Host {
     access: access::Facts,
     corosync: corosync::Facts,
     datacenter: datacenter::Facts,
+    sshd: sshd::Facts,
     system: system::Facts,
     guests: guests::Facts,
+    firewall: firewall::Facts,
+    proxy: proxy::Facts,
     storage: storage::Facts,
+    backup: backup::Facts,
     encryption: encryption::Facts,
     release: OnceCell<Result<Release, Stop>>,
 }
@@ -60,9 +68,13 @@ impl Host {
             access: access::Facts::default(),
             corosync: corosync::Facts::default(),
             datacenter: datacenter::Facts::default(),
+            sshd: sshd::Facts::default(),
             system: system::Facts::default(),
             guests: guests::Facts::default(),
+            firewall: firewall::Facts::default(),
+            proxy: proxy::Facts::default(),
             storage: storage::Facts::default(),
+            backup: backup::Facts::default(),
             encryption: encryption::Facts::default(),
             release: OnceCell::new(),
         }

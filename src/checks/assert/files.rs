@@ -73,19 +73,20 @@ fn owners_are_kept(look: &Look<'_>) -> Result<(), Doubt> {
 
 fn missing(look: &Look<'_>, subject: Subject, path: &str, means: Missing) -> Judged {
     let summary = format!("{path} is missing");
-    if means == Missing::NotApplicable {
-        return Err(Stop::not_applicable(summary));
+    match means {
+        Missing::NotApplicable => return Err(Stop::not_applicable(summary)),
+        Missing::Unknown => return Err(Stop::unknown(path, "is missing")),
+        Missing::Pass | Missing::Fail => {}
     }
     // Nothing was seen to be missing where the folder is not there either.
     let folder = path.rsplit_once('/').map_or("", |(folder, _)| folder);
     look.host.files.stat(if folder.is_empty() { "/" } else { folder })?;
-    look.one(
-        subject,
-        match means {
-            Missing::Fail => Judgement::fail(summary).with(Evidence::of(path)),
-            _ => Judgement::pass(summary),
-        },
-    )
+    let judgement = if means == Missing::Fail {
+        Judgement::fail(summary).with(Evidence::of(path))
+    } else {
+        Judgement::pass(summary)
+    };
+    look.one(subject, judgement)
 }
 
 /// `kind = "mount"`: options of a mount on the running host. A tree only tells what is configured: that may fail, but

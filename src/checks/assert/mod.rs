@@ -4,6 +4,7 @@ mod expect;
 mod files;
 mod kernel;
 mod packages;
+mod sshd;
 
 use super::{Judged, Look};
 use crate::catalogue::Assertion;
@@ -30,6 +31,6 @@ pub(super) fn judge(look: &Look<'_>, assertion: &'static Assertion) -> Judged {
         Assertion::Unit { name, also, package, enabled } => {
             packages::unit(look, &packages::Wanted { name, also, package, enabled: *enabled })
         }
-        Assertion::Sshd { .. } => Err(crate::host::Stop::not_applicable("x")),
+        Assertion::Sshd { keyword, expect } => sshd::setting(look, keyword, expect),
     }
 }

@@ -4,8 +4,10 @@ mod ignored;
 mod later;
 
 use super::{Judged, Look};
+use crate::catalogue::Severity;
 use crate::host::Stop;
 use crate::host::guests::{Guest, GuestConfig};
+use crate::host::hookscripts::Place;
 use crate::outcome::{Evidence, Judgement};
 
 /// `guest/setting-ignored-by-proxmox`
@@ -28,6 +30,41 @@ pub(crate) fn pending_change_weakens(look: &Look<'_>) -> Judged {
 /// `guest/stale-snapshot`
 pub(crate) fn stale_snapshot(look: &Look<'_>) -> Judged {
     each(look, |look, guest, config| Ok(stale(look, guest, config)))
+}
+
+/// `guest/hookscript-others-can-change`
+pub(crate) fn hookscript_others_can_change(look: &Look<'_>) -> Judged {
+    each(look, |look, guest, _| {
+        let Some(script) = look.own(look.host.hookscript(guest))? else {
+            return Ok(Judgement::pass("the guest has no hook script"));
+        };
+        let line =
+            Evidence::at(&guest.path, script.volume.line).key("hookscript").observed(&script.volume.value);
+        Ok(match script.place {
+            Place::Network(kind) => {
+                Judgement::fail(format!("a program that runs as root comes from a storage of type {kind}"))
+                    .with(line.expected("a storage of the node"))
+            }
+            Place::Shared(_) => {
+                Judgement::fail("a program that runs as root lies in a folder shared with other machines")
+                    .severity(Severity::Medium)
+                    .with(line.expected("a storage of the node"))
+            }
+            Place::Local { path, open: Some((part, why)) } => {
+                Judgement::fail("others than root can change a program that runs as root").with(line).with(
+                    Evidence::of(&part)
+                        .observed(format!("{part} {why}"))
+                        .expected(format!("only root writes to {path}")),
+                )
+            }
+            Place::Local { path, open: None } => {
+                Judgement::pass("only root can change the hook script").with(line).with(Evidence::of(path))
+            }
+            Place::Elsewhere => {
+                return Err(Stop::not_applicable(format!("the hook script lies on node {}", guest.node)));
+            }
+        })
+    })
 }
 
 const SECONDS_PER_DAY: i64 = 86_400;

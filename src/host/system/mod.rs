@@ -76,9 +76,9 @@ impl Host {
         self.system.vulnerabilities.get_or_init(|| Fact::gather(&self.files, cpu::read))
     }
 
-    /// Everything modprobe reads. A folder that is missing says nothing.
+    /// Everything modprobe reads. One of its folders is on every host: without any, nothing was read.
     pub fn modprobe(&self) -> &Fact<Modprobe> {
-        self.system.modprobe.get_or_init(|| Fact::gather(&self.files, |gather| Ok(modules::modprobe(gather))))
+        self.system.modprobe.get_or_init(|| Fact::gather(&self.files, modules::modprobe))
     }
 
     /// The loaded modules, with `_` for `-`; `None` in a tree without `/proc/modules`.

@@ -57,7 +57,7 @@ pub struct KernelModules {
 
 /// Files of all folders sorted by name, the first folder winning for files of one name. As kmod does, only `.conf`
 /// and `.alias` files count, and hidden ones do not.
-pub(super) fn modprobe(gather: &mut Gather<'_>) -> Modprobe {
+pub(super) fn modprobe(gather: &mut Gather<'_>) -> Result<Modprobe, Stop> {
     let mut files: BTreeMap<String, (String, Kind)> = BTreeMap::new();
     for folder in MODPROBE_FOLDERS {
         for entry in gather.folder(folder) {
@@ -67,6 +67,10 @@ pub(super) fn modprobe(gather: &mut Gather<'_>) -> Modprobe {
                 files.entry(entry.name).or_insert((path, entry.kind));
             }
         }
+    }
+    if files.is_empty() {
+        let seen = MODPROBE_FOLDERS.iter().any(|folder| gather.files().stat(folder).is_ok());
+        seen.then_some(()).ok_or_else(|| Stop::unknown("/etc/modprobe.d", "is missing"))?;
     }
     let mut modprobe = Modprobe::default();
     for (path, kind) in files.into_values() {
@@ -79,7 +83,7 @@ pub(super) fn modprobe(gather: &mut Gather<'_>) -> Modprobe {
         modprobe.installs.extend(conf.installs.into_iter().map(|entry| (path.clone(), entry)));
         modprobe.blacklisted.extend(conf.blacklisted.into_iter().map(|entry| (path.clone(), entry)));
     }
-    modprobe
+    Ok(modprobe)
 }
 
 pub(super) fn loaded(gather: &mut Gather<'_>) -> Result<Option<BTreeSet<String>>, Stop> {
@@ -116,10 +120,11 @@ mod tests {
 
     fn told(files: &[(&str, Node)]) -> Fact<Modprobe> {
         let mut tree = Tree::default();
+        tree.insert("/etc/modprobe.d", Node::folder());
         for (path, node) in files {
             tree.insert(path, node.clone());
         }
-        Fact::gather(&Files::memory(tree), |gather| Ok(modprobe(gather)))
+        Fact::gather(&Files::memory(tree), modprobe)
     }
 
     fn blocker(files: &[(&str, &str)], module: &str) -> Option<String> {
@@ -184,6 +189,13 @@ mod tests {
     fn an_unreadable_file_is_a_doubt() {
         let denied = Node::file("").failing(TroubleKind::Denied);
         assert_eq!(told(&[("/etc/modprobe.d/a.conf", denied)]).doubts.len(), 1);
+    }
+
+    #[test]
+    fn without_any_folder_nothing_was_read() {
+        let fact = Fact::gather(&Files::memory(Tree::default()), modprobe);
+        assert!(matches!(fact.value, Err(Stop::Unknown(_))));
+        assert!(told(&[]).value.is_ok());
     }
 
     #[test]
