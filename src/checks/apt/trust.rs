@@ -5,12 +5,12 @@ use std::collections::BTreeSet;
 use super::{Group, archive, groups};
 use crate::catalogue::Severity;
 use crate::checks::{Judged, Look};
-use crate::files::{Kind, Meta};
+use crate::files::Kind;
 use crate::formats::apt_conf::Tree;
 use crate::formats::apt_sources::{Entry, Uri};
 use crate::host::Stop;
-use crate::host::apt::Source;
 use crate::host::apt::repository::{Repository, Vendor};
+use crate::host::apt::{Guarded, Source};
 use crate::outcome::{Evidence, Judgement, Subject, SubjectKind};
 
 /// A switch of apt's that gives up a protection.
@@ -212,8 +212,11 @@ pub(crate) fn setup_writable_by_others(look: &Look<'_>) -> Judged {
     const GROUP_WRITES: u32 = 0o020;
     const OTHERS_WRITE: u32 = 0o002;
     let paths = look.take(look.host.apt_guarded_paths())?;
-    let subject = |(path, _): &&(String, Meta)| Subject::new(SubjectKind::File, path);
+    let subject = |(path, _): &&Guarded| Subject::new(SubjectKind::File, path);
     look.each(paths, subject, |_, (path, meta)| {
+        let Some(meta) = meta else {
+            return Err(Stop::unknown(path, "is missing although a source names it as its key"));
+        };
         let who = if meta.mode & OTHERS_WRITE != 0 {
             Some("everybody may change it".to_owned())
         } else if meta.uid != 0 {

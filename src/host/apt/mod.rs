@@ -34,6 +34,10 @@ const PREFERENCES: &str = "/etc/apt/preferences";
 
 const PREFERENCES_PARTS: &str = "/etc/apt/preferences.d";
 
+/// A path of [`Host::apt_guarded_paths`] with its inode facts; none for a keyring that a source names and that is not
+/// there.
+pub type Guarded = (String, Option<Meta>);
+
 /// Files, and folders whose content is not looked at, that must be root's alone.
 const GUARDED: [&str; 5] =
     [FOLDER, "/etc/apt/sources.list", "/etc/apt/apt.conf", PREFERENCES, "/etc/apt/trusted.gpg"];
@@ -54,7 +58,7 @@ pub(super) struct Facts {
     preferences: OnceCell<Fact<Preferences>>,
     auth: OnceCell<Fact<Vec<Auth>>>,
     secrets: OnceCell<Fact<Vec<SecretFile>>>,
-    guarded: OnceCell<Fact<Vec<(String, Meta)>>>,
+    guarded: OnceCell<Fact<Vec<Guarded>>>,
 }
 
 /// All pins, in the order in which apt tries them.
@@ -195,7 +199,7 @@ impl Host {
     }
 
     /// What decides which packages root installs: sources, settings, pins and keys, with the folders they lie in.
-    pub fn apt_guarded_paths(&self) -> &Fact<Vec<(String, Meta)>> {
+    pub fn apt_guarded_paths(&self) -> &Fact<Vec<Guarded>> {
         self.apt.guarded.get_or_init(|| {
             Fact::gather(&self.files, |gather| {
                 self.apt_folder()?;
@@ -205,17 +209,20 @@ impl Host {
                     paths.extend(names.map(|entry| format!("{folder}/{}", entry.name)));
                     paths.insert(folder.to_owned());
                 }
+                let mut keyrings = BTreeSet::new();
                 for source in gather.take(self.apt_sources())?.used() {
                     if let Some(SignedBy::Keys(keys)) = &source.entry.signed_by {
                         let files = keys.iter().filter(|key| matches!(key, Key::File(_)));
-                        paths.extend(files.map(|key| key.text().to_owned()));
+                        keyrings.extend(files.map(|key| key.text().to_owned()));
                     }
                 }
                 let mut found = Vec::new();
-                for path in paths {
-                    match self.files.stat(&path) {
-                        Ok(meta) => found.push((path, meta)),
-                        Err(trouble) if trouble.is_missing() => {}
+                for path in paths.union(&keyrings) {
+                    match self.files.stat(path) {
+                        Ok(meta) => found.push((path.clone(), Some(meta))),
+                        Err(trouble) if trouble.is_missing() => {
+                            found.extend(keyrings.contains(path).then(|| (path.clone(), None)));
+                        }
                         Err(trouble) => gather.doubt(trouble),
                     }
                 }
