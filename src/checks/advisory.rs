@@ -1,5 +1,7 @@
 //! Published flaws that are judged by more than a version number.
 
+use std::net::IpAddr;
+
 use crate::catalogue::Severity;
 use crate::checks::authentication::second_factor;
 use crate::checks::{Judged, Look};
@@ -7,8 +9,9 @@ use crate::formats::debian_version::older;
 use crate::host::Stop;
 use crate::host::access::second_factor::SecondFactor;
 use crate::host::access::{Standing, USER_CFG};
-use crate::host::advisory::{ACCESS_CONTROL, PROXY_DEFAULT};
+use crate::host::advisory::ACCESS_CONTROL;
 use crate::host::identity::DPKG_STATUS;
+use crate::host::proxy::PROXY_DEFAULT;
 use crate::outcome::{Evidence, Judgement, Subject, SubjectKind};
 
 /// The package with the flaw of PSA-2026-00043-1 (CVE-2023-54391).
@@ -72,7 +75,7 @@ fn exposed(look: &Look<'_>, version: &str) -> Judgement {
         );
         Judgement::fail(summary).with(stop_gap)
     };
-    if let Ok(Some(line)) = look.own(look.host.proxy_on_loopback()) {
+    if let Some(line) = loopback_only(look) {
         let listen = Evidence::at(PROXY_DEFAULT, line).key("LISTEN_IP");
         return fail("everybody with a process on the node").severity(Severity::High).with(listen);
     }
@@ -82,6 +85,16 @@ fn exposed(look: &Look<'_>, version: &str) -> Judgement {
         return judgement.severity(Severity::High).with(users);
     }
     judgement
+}
+
+/// The line that keeps pveproxy on the loopback interface; none where it listens for others, the default, or where
+/// that is not certain.
+fn loopback_only(look: &Look<'_>) -> Option<u32> {
+    let fact = look.host.proxy();
+    let proxy = fact.value.as_ref().ok().filter(|_| fact.doubts.is_empty())?.as_ref()?;
+    let listen = proxy.listen_ip.as_ref()?;
+    let address: IpAddr = listen.value.parse().ok()?;
+    address.to_canonical().is_loopback().then_some(listen.line)
 }
 
 /// Whether the flaw finds no user to take over: it only passes over those who are asked for nothing but a password.

@@ -1,12 +1,13 @@
 //! Whether fixes that are published get into the running system.
 
+use crate::checks::apt::is_binary;
 use crate::checks::{Judged, Look};
 use crate::formats::apt_conf::Tree;
 use crate::formats::apt_match;
 use crate::formats::debian_version::compare;
 use crate::formats::proc_version::package_version_of;
 use crate::host::Stop;
-use crate::host::apt::repository::RELEASED_BY_ROLE;
+use crate::host::apt::repository::{Part, RELEASED_BY_ROLE, Repository, Vendor};
 use crate::host::identity::DPKG_STATUS;
 use crate::host::kernels::{self, Kernel, is_proxmox_release};
 use crate::host::system::units::UNIT_FOLDER;
@@ -58,6 +59,35 @@ fn running_version(look: &Look<'_>, kernels: &[Kernel<'_>], release: &str) -> Re
     });
     let unknown = || format!("does not tell the version of the running kernel {release}");
     known.ok_or_else(|| Stop::unknown("/proc/version", unknown()))
+}
+
+/// `patching/package-lists-outdated`
+pub(crate) fn package_lists_outdated(look: &Look<'_>) -> Judged {
+    /// Hours of a day.
+    const DAY: i64 = 24;
+    let sources = look.take(look.host.apt_sources())?;
+    // Debian's security archive is dated anew several times a day; others only when something changes.
+    let security = sources.used().find(|source| {
+        Repository::of(&source.entry).vendor == Vendor::Debian(Part::Security) && is_binary(source)
+    });
+    let Some(source) = security else {
+        return Err(Stop::not_applicable("no source brings security updates of Debian"));
+    };
+    let path = format!("/var/lib/apt/lists/{}", source.entry.list_file("InRelease"));
+    let release = look.own(look.host.apt_release_file(&source.entry))?;
+    let release = release.ok_or_else(|| {
+        Stop::unknown(&path, "is missing: the package lists were never fetched, or are not kept")
+    })?;
+    let date = release.date().ok_or_else(|| Stop::unknown(&path, "has no date"))?;
+    let days = look.now.duration_since(date).as_hours() / DAY;
+    let most = look.number("max_age_days");
+    let judgement = Judgement::fail_if(
+        days > most,
+        format!("the list of security updates is {days} days old: what is pending is not known to the node"),
+        format!("the list of security updates is {days} days old"),
+    );
+    let evidence = Evidence::of(path).key("Date").observed(&release.date);
+    look.one(Subject::node(), judgement.with(evidence.expected(format!("not older than {most} days"))))
 }
 
 /// `patching/microcode-missing`

@@ -36,6 +36,9 @@ const DEBIAN: [DebianLife; 4] = [
     DebianLife { major: 13, security: date(2028, 8, 9), lts: date(2030, 6, 30) },
 ];
 
+/// The package whose version is the version of Proxmox VE.
+const PVE_MANAGER: &str = "pve-manager";
+
 const OS_RELEASE: &str = "/etc/os-release";
 
 fn today(look: &Look<'_>) -> Date {
@@ -74,10 +77,12 @@ pub(crate) fn proxmox_ve_end_of_life(look: &Look<'_>) -> Judged {
         )),
         None => Judgement::unknown(format!("when the support of Proxmox VE {major} ends is not known here")),
     };
-    look.one(
-        Subject::node(),
-        judgement.with(Evidence::of(DPKG_STATUS).key("pve-manager").observed(major.to_string())),
-    )
+    let package = look.host.packages().value.as_ref().ok().and_then(|packages| packages.present(PVE_MANAGER));
+    let evidence = package.filter(|_| look.host.assumed().is_none()).map(|package| {
+        let version = package.present_version().unwrap_or_default();
+        Evidence::at(DPKG_STATUS, package.line).key(PVE_MANAGER).observed(version)
+    });
+    look.one(Subject::node(), judgement.with_all(evidence))
 }
 
 /// The major release, also one whose files are not understood here.

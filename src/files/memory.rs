@@ -65,6 +65,13 @@ impl Node {
         self
     }
 
+    /// The same with the permission bits and the owner of another node.
+    #[must_use]
+    pub fn owned_as(mut self, other: &Self) -> Self {
+        self.mode = other.mode;
+        self.owner(other.uid, other.gid)
+    }
+
     /// The same, but every access ends with `error`.
     #[must_use]
     pub fn failing(mut self, error: TroubleKind) -> Self {

@@ -14,8 +14,8 @@ pub(crate) use subscription::{
     enterprise_and_no_subscription_mixed, enterprise_without_subscription, test_repository_enabled,
 };
 pub(crate) use trust::{
-    credentials_in_readable_file, third_party_without_signed_by, tls_verification_off,
-    unsigned_source_trusted, validity_date_not_checked,
+    credentials_in_readable_file, setup_writable_by_others, third_party_without_signed_by,
+    tls_verification_off, unsigned_source_trusted, validity_date_not_checked,
 };
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -70,7 +70,7 @@ fn repository(entry: &Entry) -> String {
 }
 
 /// Whether it brings packages that are installed, not sources to build.
-fn is_binary(source: &Source) -> bool {
+pub(super) fn is_binary(source: &Source) -> bool {
     source.entry.source_type == SourceType::Deb
 }
 

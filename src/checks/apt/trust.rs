@@ -5,11 +5,12 @@ use std::collections::BTreeSet;
 use super::{Group, archive, groups};
 use crate::catalogue::Severity;
 use crate::checks::{Judged, Look};
+use crate::files::Kind;
 use crate::formats::apt_conf::Tree;
 use crate::formats::apt_sources::{Entry, Uri};
 use crate::host::Stop;
-use crate::host::apt::Source;
 use crate::host::apt::repository::{Repository, Vendor};
+use crate::host::apt::{Guarded, Source};
 use crate::outcome::{Evidence, Judgement, Subject, SubjectKind};
 
 /// A switch of apt's that gives up a protection.
@@ -202,6 +203,34 @@ fn keyless(look: &Look<'_>, source: &Source) -> Result<Judgement, Stop> {
         None => Judgement::unknown(
             "no signed-by, and whether it is a mirror of Debian is not known: its lists were never fetched",
         ),
+    })
+}
+
+/// `apt/setup-writable-by-others`
+pub(crate) fn setup_writable_by_others(look: &Look<'_>) -> Judged {
+    /// Writable by the group, and by everybody.
+    const GROUP_WRITES: u32 = 0o020;
+    const OTHERS_WRITE: u32 = 0o002;
+    let paths = look.take(look.host.apt_guarded_paths())?;
+    let subject = |(path, _): &&Guarded| Subject::new(SubjectKind::File, path);
+    look.each(paths, subject, |_, (path, meta)| {
+        let Some(meta) = meta else {
+            return Err(Stop::unknown(path, "is missing although a source names it as its key"));
+        };
+        let who = if meta.mode & OTHERS_WRITE != 0 {
+            Some("everybody may change it".to_owned())
+        } else if meta.uid != 0 {
+            Some(format!("it belongs to the user with the id {}", meta.uid))
+        } else if meta.mode & GROUP_WRITES != 0 && meta.gid != 0 {
+            Some(format!("the group with the id {} may change it", meta.gid))
+        } else {
+            None
+        };
+        let observed = format!("{:04o} {}:{}", meta.mode, meta.uid, meta.gid);
+        let expected = if meta.kind == Kind::Folder { "0755 0:0" } else { "0644 0:0" };
+        let evidence = Evidence::of(path).key("mode and owner").observed(observed).expected(expected);
+        let judgement = who.map_or_else(|| Judgement::pass("only root may change it"), Judgement::fail);
+        Ok(judgement.with(evidence))
     })
 }
 

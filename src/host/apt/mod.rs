@@ -6,16 +6,20 @@ mod settings;
 mod sources;
 
 use std::cell::OnceCell;
+use std::collections::BTreeSet;
 
 use super::{Doubt, Fact, Gather, Host, Stop};
-use crate::files::Kind;
+use crate::files::{Kind, Meta};
 use crate::formats::apt_auth::{self, Machine};
 use crate::formats::apt_preferences::{self, Record};
-use crate::formats::apt_sources::{AptVersion, Entry};
+use crate::formats::apt_sources::{AptVersion, Entry, Key, SignedBy};
 use crate::formats::release_file::{self, ReleaseFile};
 
 pub use settings::AptConf;
 pub use sources::{AptSources, Source};
+
+/// Where apt is set up.
+const FOLDER: &str = "/etc/apt";
 
 /// Where apt keeps what it has fetched.
 const LISTS: &str = "/var/lib/apt/lists";
@@ -30,6 +34,23 @@ const PREFERENCES: &str = "/etc/apt/preferences";
 
 const PREFERENCES_PARTS: &str = "/etc/apt/preferences.d";
 
+/// A path of [`Host::apt_guarded_paths`] with its inode facts; none for a keyring that a source names and that is not
+/// there.
+pub type Guarded = (String, Option<Meta>);
+
+/// Files, and folders whose content is not looked at, that must be root's alone.
+const GUARDED: [&str; 5] =
+    [FOLDER, "/etc/apt/sources.list", "/etc/apt/apt.conf", PREFERENCES, "/etc/apt/trusted.gpg"];
+
+/// Folders whose content must be root's alone as well.
+const GUARDED_FOLDERS: [&str; 5] = [
+    "/etc/apt/sources.list.d",
+    "/etc/apt/apt.conf.d",
+    PREFERENCES_PARTS,
+    "/etc/apt/trusted.gpg.d",
+    "/etc/apt/keyrings",
+];
+
 #[derive(Default)]
 pub(super) struct Facts {
     sources: OnceCell<Fact<AptSources>>,
@@ -37,6 +58,7 @@ pub(super) struct Facts {
     preferences: OnceCell<Fact<Preferences>>,
     auth: OnceCell<Fact<Vec<Auth>>>,
     secrets: OnceCell<Fact<Vec<SecretFile>>>,
+    guarded: OnceCell<Fact<Vec<Guarded>>>,
 }
 
 /// All pins, in the order in which apt tries them.
@@ -98,13 +120,24 @@ impl Host {
 
     /// apt's configuration: `/etc/apt/apt.conf.d`, then `/etc/apt/apt.conf`. A missing file sets nothing.
     pub fn apt_conf(&self) -> &Fact<AptConf> {
-        self.apt.conf.get_or_init(|| Fact::gather(&self.files, |gather| Ok(settings::read(gather))))
+        self.apt.conf.get_or_init(|| {
+            Fact::gather(&self.files, |gather| {
+                self.apt_folder()?;
+                Ok(settings::read(gather))
+            })
+        })
+    }
+
+    /// Where this folder is missing nothing of apt was read, and nothing is a default.
+    fn apt_folder(&self) -> Result<(), Stop> {
+        Ok(self.files.stat(FOLDER).map(|_| ())?)
     }
 
     /// The pins: `/etc/apt/preferences`, then `/etc/apt/preferences.d`. A missing file pins nothing.
     pub fn apt_preferences(&self) -> &Fact<Preferences> {
         self.apt.preferences.get_or_init(|| {
             Fact::gather(&self.files, |gather| {
+                self.apt_folder()?;
                 let (version, doubt) = self.apt_version();
                 if let Some(doubt) = doubt {
                     gather.doubt(doubt);
@@ -128,6 +161,7 @@ impl Host {
     pub fn apt_auth(&self) -> &Fact<Vec<Auth>> {
         self.apt.auth.get_or_init(|| {
             Fact::gather(&self.files, |gather| {
+                self.apt_folder()?;
                 let mut all = Vec::new();
                 for path in parts(gather, AUTH, AUTH_PARTS, apt_auth::is_auth_file) {
                     let Some(text) = gather.part(&path) else { continue };
@@ -160,6 +194,39 @@ impl Host {
                     }
                 }
                 Ok(files)
+            })
+        })
+    }
+
+    /// What decides which packages root installs: sources, settings, pins and keys, with the folders they lie in.
+    pub fn apt_guarded_paths(&self) -> &Fact<Vec<Guarded>> {
+        self.apt.guarded.get_or_init(|| {
+            Fact::gather(&self.files, |gather| {
+                self.apt_folder()?;
+                let mut paths: BTreeSet<String> = GUARDED.iter().map(|path| (*path).to_owned()).collect();
+                for folder in GUARDED_FOLDERS {
+                    let names = gather.folder(folder).into_iter();
+                    paths.extend(names.map(|entry| format!("{folder}/{}", entry.name)));
+                    paths.insert(folder.to_owned());
+                }
+                let mut keyrings = BTreeSet::new();
+                for source in gather.take(self.apt_sources())?.used() {
+                    if let Some(SignedBy::Keys(keys)) = &source.entry.signed_by {
+                        let files = keys.iter().filter(|key| matches!(key, Key::File(_)));
+                        keyrings.extend(files.map(|key| key.text().to_owned()));
+                    }
+                }
+                let mut found = Vec::new();
+                for path in paths.union(&keyrings) {
+                    match self.files.stat(path) {
+                        Ok(meta) => found.push((path.clone(), Some(meta))),
+                        Err(trouble) if trouble.is_missing() => {
+                            found.extend(keyrings.contains(path).then(|| (path.clone(), None)));
+                        }
+                        Err(trouble) => gather.doubt(trouble),
+                    }
+                }
+                Ok(found)
             })
         })
     }
