@@ -92,7 +92,6 @@ impl Reader<'_> {
                 self.push(c);
             }
             State::Value if blank => self.value.push(c),
-            State::Value => self.push(c),
             State::Escaped => {
                 self.state = State::Value;
                 if !newline {
@@ -102,7 +101,7 @@ impl Reader<'_> {
             State::SingleQuoted if c == '\'' => self.state = State::BeforeValue,
             State::DoubleQuoted if c == '"' => self.state = State::BeforeValue,
             State::DoubleQuoted if c == '\\' => self.state = State::EscapedInQuotes,
-            State::SingleQuoted | State::DoubleQuoted => self.push(c),
+            State::Value | State::SingleQuoted | State::DoubleQuoted => self.push(c),
             State::EscapedInQuotes => {
                 self.state = State::DoubleQuoted;
                 if !matches!(c, '"' | '\\' | '`' | '$' | '\n') {

@@ -45,7 +45,8 @@ pub(super) fn setting(look: &Look<'_>, keyword: &str, expect: &Expect) -> Judged
     } else {
         Judgement::fail(summary.join("; ")).with_all(found)
     };
-    look.one(Subject::new(SubjectKind::Setting, setting), judgement)
+    // Not `setting`, whose name differs between releases: the finding stays the same over an upgrade.
+    look.one(Subject::new(SubjectKind::Setting, keyword.to_ascii_lowercase()), judgement)
 }
 
 fn passing(config: &Effective, setting: &str) -> Judgement {

@@ -4,10 +4,11 @@
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 
-use super::evidence;
 use super::login::{root_groups, situations};
+use super::{evidence, may_hold_secret};
 use crate::catalogue::Severity;
 use crate::checks::{Judged, Look};
+use crate::formats::glob_pattern::Pattern;
 use crate::formats::sshd::{Connection, Effective, Met, Situations, group_listed, user_listed};
 use crate::host::Stop;
 use crate::outcome::{Judgement, Subject, SubjectKind};
@@ -85,7 +86,6 @@ const RULES: &[Rule] = &[
     Rule {
         severity: Severity::Medium,
         ..rule("acceptenv", CONSOLE, |values, _| {
-            use crate::formats::glob_pattern::Pattern;
             Met::from(!values.iter().any(|pattern| Pattern::new(pattern).matches(TICKET)))
         })
     },
@@ -150,7 +150,11 @@ pub(crate) fn hardening_breaks_the_cluster(look: &Look<'_>) -> Judged {
             let Rule { keyword, breaks, .. } = rule;
             let (met, situation) = worst;
             let values = situation.as_ref().map(|situation| situation.values(keyword).join(" ")).unwrap_or_default();
-            let shown = if values.is_empty() { "empty" } else { &values };
+            let shown = match values.as_str() {
+                "" => "empty",
+                _ if may_hold_secret(keyword) => "set",
+                values => values,
+            };
             let found = situation.map(|situation| evidence(sshd, keyword, situation.source(keyword), shown));
             let judgement = match met {
                 Met::No => Judgement::pass(format!("{keyword} lets the nodes work together")),

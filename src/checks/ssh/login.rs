@@ -53,8 +53,7 @@ fn takes_passwords<'e>(values: &impl Values<'e>) -> bool {
         _ => false,
     };
     let enough = |list: &&str| *list == "any" || list.split(',').all(enabled);
-    (direct || asked)
-        && values.lists("authenticationmethods").iter().any(|lists| lists.iter().any(|list| enough(&list)))
+    (direct || asked) && values.lists("authenticationmethods").iter().any(|lists| lists.iter().any(enough))
 }
 
 /// Whether the lists of users and groups may let the user in.

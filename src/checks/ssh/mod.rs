@@ -6,8 +6,10 @@ mod login;
 pub(crate) use cluster::hardening_breaks_the_cluster;
 pub(crate) use login::{empty_passwords, password_authentication, root_login_with_password};
 
+use std::collections::BTreeMap;
+
 use super::{Judged, Look};
-use crate::formats::sshd::Source;
+use crate::formats::sshd::{Overridden, Source};
 use crate::host::sshd::Sshd;
 use crate::outcome::{Evidence, Judgement, Subject, SubjectKind};
 
@@ -17,6 +19,11 @@ const MOST_EVIDENCE: usize = 10;
 /// Key exchanges that a quantum computer does not break, in every release that has them.
 const POST_QUANTUM: [&str; 3] =
     ["mlkem768x25519-sha256", "sntrup761x25519-sha512", "sntrup761x25519-sha512@openssh.com"];
+
+/// Whether the value of a setting is a command line, which may hold a secret and is not shown.
+pub(super) fn may_hold_secret(setting: &str) -> bool {
+    setting.ends_with("command")
+}
 
 /// Where a value of a setting stands.
 pub(super) fn evidence(sshd: &Sshd, setting: &str, source: &Source, observed: &str) -> Evidence {
@@ -62,6 +69,12 @@ pub(crate) fn configuration_invalid(look: &Look<'_>) -> Judged {
 pub(crate) fn drop_in_without_effect(look: &Look<'_>) -> Judged {
     let sshd = look.take(look.host.sshd())?;
     let config = sshd.in_force()?;
+    let mut late_lines: BTreeMap<&str, Vec<&Overridden>> = BTreeMap::new();
+    for line in &config.overridden {
+        if let Source::File { path, .. } = &line.source {
+            late_lines.entry(path).or_default().push(line);
+        }
+    }
     look.each(
         &sshd.drop_ins,
         |path| Subject::new(SubjectKind::File, path.as_str()),
@@ -76,17 +89,15 @@ pub(crate) fn drop_in_without_effect(look: &Look<'_>) -> Judged {
                     Evidence::of(&sshd.path).key("include").expected("Include /etc/ssh/sshd_config.d/*.conf"),
                 ));
             }
-            let here =
-                |source: &Source| matches!(source, Source::File { path: file, .. } if **file == **path);
-            let late: Vec<_> = config.overridden.iter().filter(|line| here(&line.source)).collect();
+            let late = late_lines.get(path.as_str()).map(Vec::as_slice).unwrap_or_default();
             let Some(first) = late.first() else {
-                return Ok(Judgement::pass("every setting of this file that sshd knows counts"));
+                return Ok(Judgement::pass("no setting of this file comes too late"));
             };
             let found = late.iter().take(MOST_EVIDENCE).map(|line| {
-                let value =
-                    config.value_of(line.keyword).map(|value| value.text.as_str()).unwrap_or_default();
-                evidence(sshd, line.keyword, &line.source, &line.values.join(", "))
-                    .expected(format!("{value}, which was set before in {}", told(sshd, &line.by)))
+                let values =
+                    if may_hold_secret(line.keyword) { String::new() } else { line.values.join(", ") };
+                evidence(sshd, line.keyword, &line.source, &values)
+                    .expected(format!("the value in {}, which was read before", told(sshd, &line.by)))
             });
             Ok(Judgement::fail(format!(
                 "{} in this file has no effect: {} set it before and the first value counts",

@@ -371,8 +371,8 @@ mod tests {
 
     #[test]
     fn too_many_open_lines_are_not_followed() {
-        let text: String =
-            (0..=MOST_OPEN).map(|number| format!("Match User u{number}\nX11Forwarding no\n")).collect();
+        let text = (0..=MOST_OPEN)
+            .fold(String::new(), |text, number| text + &format!("Match User u{number}\nX11Forwarding no\n"));
         assert!(effective(&text).situations(&Connection::default()).is_none());
         assert!(effective(&text).situations(&root()).is_some());
     }

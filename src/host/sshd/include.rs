@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::files::{Entry, Kind, Text, TroubleKind};
 use crate::formats::glob_pattern::Pattern;
 use crate::formats::sshd::{Included, Read};
-use crate::host::Gather;
+use crate::host::{Doubt, Gather};
 
 /// Most folders that are listed and files that are read for all patterns together; sshd itself has no limit.
 const MOST_STEPS: usize = 4_096;
@@ -105,14 +105,12 @@ impl<'g, 'f> Includes<'g, 'f> {
 
     /// The file at `path`; `None` where a path without wildcards leads to nothing, which sshd passes over.
     fn file(&mut self, path: String, spelled_out: bool) -> Option<Included> {
-        let read = match self.read.get(&path) {
-            Some(read) => read.clone(),
-            None => {
-                let read = self.look(&path);
-                self.read.insert(path.clone(), read.clone());
-                read
-            }
-        };
+        let known = self.read.get(&path).cloned();
+        let read = known.unwrap_or_else(|| {
+            let read = self.look(&path);
+            self.read.insert(path.clone(), read.clone());
+            read
+        });
         // glob(3) finds a link whether it leads somewhere or not.
         let nothing = spelled_out && read == Read::Missing && self.gather.files().link(&path).is_err();
         (!nothing).then_some(Included { path, read })
@@ -141,6 +139,8 @@ impl<'g, 'f> Includes<'g, 'f> {
                 }
                 TroubleKind::Missing => Read::Missing,
                 TroubleKind::NotAFile if files.stat(path).is_ok_and(|meta| meta.kind == Kind::Folder) => {
+                    let what = "is a folder where a file is meant: sshd reads it as an empty file";
+                    self.gather.doubt(Doubt::about(path, what));
                     Read::Text(String::new())
                 }
                 kind => Read::Unread(kind.to_string()),

@@ -117,12 +117,10 @@ impl Host {
             Some(path) if path.starts_with('/') => path.clone(),
             Some(path) => format!("/{path}"),
         };
-        let text = gather.required(&path).map_err(|stop| match stop {
-            Stop::Unknown(doubt) if doubt.what == "is missing" => {
-                Stop::unknown(&path, "is missing: sshd does not start without it")
-            }
-            other => other,
-        })?;
+        let text = gather.optional(&path)?.ok_or_else(|| self.no_main_file(&path))?;
+        if text.trim().is_empty() {
+            gather.doubt(Doubt::about(&path, "is empty: its content may have been lost"));
+        }
         let mut includes = Includes::new(gather, &path, &text);
         let config = sshd::evaluate_with(&service.command_line, &path, &text, version, &mut |pattern| {
             includes.expand(pattern)
@@ -136,10 +134,23 @@ impl Host {
             config,
             release_is_known,
         };
-        let open = sshd.config.problems.iter().filter(|problem| !problem.stops && problem.setting.is_none());
-        let open: Vec<Doubt> = open.map(|problem| sshd.doubt_of(problem)).collect();
-        open.into_iter().for_each(|doubt| gather.doubt(doubt));
+        for problem in &sshd.config.problems {
+            if !problem.stops && problem.setting.is_none() {
+                gather.doubt(sshd.doubt_of(problem));
+            }
+        }
         Ok(sshd)
+    }
+
+    /// What a missing main file means.
+    fn no_main_file(&self, path: &str) -> Stop {
+        match self.package_version(PACKAGE) {
+            Ok(Some(_)) => Stop::unknown(path, "is missing: sshd does not start without it"),
+            _ => Stop::unknown(
+                path,
+                format!("is missing, and {DPKG_STATUS} does not tell whether there is an sshd"),
+            ),
+        }
     }
 
     /// The release that reads the configuration, and whether that is sure.

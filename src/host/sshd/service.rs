@@ -11,7 +11,10 @@ use crate::host::{Doubt, Gather};
 /// `ExecStart=` of the unit Debian ships, in all three releases.
 const EXEC_START: &str = "/usr/sbin/sshd -D $SSHD_OPTS";
 
-/// `EnvironmentFile=` of the unit Debian ships: the `-` makes a missing file no error.
+/// The environment file of the unit Debian ships.
+const ENVIRONMENT: &str = "/etc/default/ssh";
+
+/// The same in `EnvironmentFile=`: the `-` makes a missing file no error.
 const ENVIRONMENT_FILE: &str = "-/etc/default/ssh";
 
 /// The variable in the command.
@@ -56,24 +59,25 @@ pub(super) fn read(gather: &mut Gather<'_>) -> Service {
     }
     let environment = in_force(shipped(ENVIRONMENT_FILE), conf.all("Service", "EnvironmentFile"));
     let options = environment.iter().filter_map(|entry| options_in(gather, entry)).next_back();
-    let (options, options_path) = options.unwrap_or_default();
     let commands = in_force(shipped(EXEC_START), conf.all("Service", "ExecStart"));
-    let own = commands.first().and_then(|command| command.place);
-    let followed = match commands.as_slice() {
-        [command] => CommandLine::from_exec_start(command.value, &options),
+    let value = options.as_ref().map(|(value, _)| value.as_str()).unwrap_or_default();
+    let command_line = match commands.as_slice() {
+        [command] => CommandLine::from_exec_start(command.value, value),
         _ => None,
     };
-    if let (None, Some((path, line))) = (&followed, commands.last().and_then(|command| command.place)) {
-        gather.doubt(Doubt::at(path, line, "starts sshd with a command that is not followed"));
-    } else if let (None, Some((path, _))) = (&followed, texts.first()) {
-        gather.doubt(Doubt::about(path, "starts sshd with a command that is not followed"));
+    let own = commands.last().and_then(|command| command.place);
+    if command_line.is_none() {
+        let what = "sshd is started with a command that is not followed";
+        gather.doubt(match own {
+            Some((path, line)) => Doubt::at(path, line, what),
+            None => Doubt::about(texts.last().map_or(ENVIRONMENT, |(path, _)| *path), what),
+        });
     }
-    let path = match own {
-        Some((path, _)) if options_path.is_empty() => path.to_owned(),
-        _ if options_path.is_empty() => ENVIRONMENT_FILE.trim_start_matches('-').to_owned(),
-        _ => options_path,
-    };
-    Service { command_line: followed.unwrap_or_default(), path }
+    let path = options.map(|(_, path)| path).or_else(|| own.map(|(path, _)| path.to_owned()));
+    Service {
+        command_line: command_line.unwrap_or_default(),
+        path: path.unwrap_or_else(|| ENVIRONMENT.to_owned()),
+    }
 }
 
 /// The unit that replaces the shipped one, if there is one, then the drop-ins sorted by name.
