@@ -134,3 +134,48 @@ fn as_text(storages: &[Value], config: &StorageConfig) -> String {
     }
     text
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::files::{Files, Node, Tree};
+    use crate::formats::release::Release;
+
+    fn host() -> Host {
+        let mut tree = Tree::default();
+        let storages = "dir: local\n\tpath /var/lib/vz\n\tcontent iso\n\tshared yes\n\n\
+            pbs: pbs1\n\tdatastore d\n\tserver pbs.example.com\n\tnodes pve1\n\nnfs: lost\n\tpath /x\n\tserver s\n";
+        tree.insert(STORAGE_CFG, Node::file(storages));
+        tree.insert("/etc/pve/priv/storage/pbs1.enc", Node::file("secret"));
+        tree.insert("/etc/pve/nodes/pve1/lxc/101.conf", Node::file("rootfs: local:101/a.raw\n"));
+        tree.insert("/etc/pve/jobs.cfg", Node::file("vzdump: j\n\tschedule 1:00\n\tall 1\n\tstorage pbs1\n"));
+        Host::new(Files::memory(tree), None, Some(Release::Pve9))
+    }
+
+    #[test]
+    fn every_storage_is_shown_with_what_it_is_judged_by() {
+        let shown = shown(&host()).unwrap();
+        let at = |pointer: &str| shown.json.pointer(pointer).cloned().unwrap_or_default();
+        assert_eq!(at("/storages/0/id"), json!("local"));
+        assert_eq!(at("/storages/0/guests"), json!([101]));
+        assert_eq!(at("/storages/0/issues/0/line"), json!(4));
+        assert_eq!(at("/storages/0/backup"), Value::Null);
+        assert_eq!(at("/storages/1/at_rest/class"), json!("remote-unverified"));
+        assert_eq!(at("/storages/1/backup/encryption_key"), json!(true));
+        assert_eq!(at("/storages/1/backup/jobs"), json!(["j"]));
+        assert_eq!(at("/storages/1/nodes"), json!(["pve1"]));
+        assert_eq!(at("/lost/0/id"), json!("lost"));
+    }
+
+    #[test]
+    fn the_text_has_a_line_for_each_and_no_secret() {
+        let text = shown(&host()).unwrap().text;
+        assert_eq!(text.lines().count(), 6);
+        assert!(text.contains("not used by Proxmox VE, line 11") && !text.contains("secret"));
+    }
+
+    #[test]
+    fn a_host_without_proxmox_has_no_storages_to_show() {
+        assert!(shown(&Host::new(Files::memory(Tree::default()), None, None)).is_err());
+    }
+}

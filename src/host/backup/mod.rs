@@ -8,9 +8,11 @@ mod place;
 #[cfg(test)]
 mod tests;
 
-use std::cell::OnceCell;
+use std::cell::{OnceCell, RefCell};
+use std::collections::BTreeMap;
 
 use super::{Fact, Gather, Host, Stop};
+use crate::formats::hosts;
 use crate::formats::jobs_cfg;
 use crate::formats::vzdump::Options;
 use crate::formats::{vzdump_conf, vzdump_cron};
@@ -32,6 +34,8 @@ pub(super) struct Facts {
     jobs: OnceCell<Fact<Vec<Job>>>,
     defaults: OnceCell<Fact<Options>>,
     coverage: OnceCell<Fact<Coverage>>,
+    hosts: OnceCell<Fact<Vec<hosts::Entry>>>,
+    places: RefCell<BTreeMap<(Target, String), Fact<Place>>>,
 }
 
 /// A backup job.

@@ -28,6 +28,16 @@ pub enum Place {
 impl Host {
     /// Where a backup written to `target` by a guest on `node` lies.
     pub fn backup_place(&self, target: &Target, node: &str) -> Fact<Place> {
+        let key = (target.clone(), node.to_owned());
+        if let Some(known) = self.backup.places.borrow().get(&key) {
+            return known.clone();
+        }
+        let place = self.find_place(target, node);
+        self.backup.places.borrow_mut().insert(key, place.clone());
+        place
+    }
+
+    fn find_place(&self, target: &Target, node: &str) -> Fact<Place> {
         Fact::gather(&self.files, |gather| match target {
             Target::Folder(folder) => self.place_of_path(gather, folder, node, false),
             Target::Storage(id) => {
@@ -104,6 +114,16 @@ impl Host {
         })
     }
 
+    /// `/etc/hosts`, which every node has: Proxmox VE does not start without its own name in it.
+    fn hosts_file(&self) -> &Fact<Vec<hosts::Entry>> {
+        self.backup.hosts.get_or_init(|| {
+            Fact::gather(&self.files, |gather| {
+                let text = gather.required(HOSTS)?;
+                Ok(gather.parsed(HOSTS, hosts::parse(&text)))
+            })
+        })
+    }
+
     /// Names and addresses of a node: what the cluster file system says, `/etc/hosts`, and those every host has.
     fn names_of(&self, gather: &mut Gather<'_>, node: &str) -> Result<BTreeSet<String>, Stop> {
         let mut names: BTreeSet<String> =
@@ -121,17 +141,16 @@ impl Host {
             Err(Stop::Unknown(doubt)) => gather.doubt(doubt),
             Err(Stop::NotApplicable(_)) => {}
         }
-        // Without it the other names of the node are not known: that a server is another machine is then doubtful.
-        match gather.required(HOSTS) {
-            Err(Stop::Unknown(doubt)) => gather.doubt(doubt),
-            Err(Stop::NotApplicable(_)) => {}
-            Ok(text) => {
-                let entries = gather.parsed(HOSTS, hosts::parse(&text));
+        match gather.take(self.hosts_file()) {
+            Ok(entries) => {
                 for entry in entries.iter().filter(|entry| entry.names.iter().any(|name| name == node)) {
                     names.insert(entry.address.to_string());
                     names.extend(entry.names.iter().map(|name| canonical(name)));
                 }
             }
+            // The other names of the node are not known: that a server is another machine is then doubtful.
+            Err(Stop::Unknown(doubt)) => gather.doubt(doubt),
+            Err(Stop::NotApplicable(_)) => {}
         }
         Ok(names)
     }
