@@ -172,6 +172,7 @@ fn assertion_literal(assertion: &AssertFile) -> Result<String, String> {
                 MissingFile::Pass => "Pass",
                 MissingFile::Fail => "Fail",
                 MissingFile::NotApplicable => "NotApplicable",
+                MissingFile::Unknown => "Unknown",
             };
             format!(
                 "Assertion::File {{ path: {:?}, mode_at_most: {mode:?}, uid: {:?}, gid: &{gid:?}, \
@@ -184,8 +185,8 @@ fn assertion_literal(assertion: &AssertFile) -> Result<String, String> {
         }
         AssertFile::Unit(a) => {
             format!(
-                "Assertion::Unit {{ name: {:?}, package: {:?}, enabled: {} }}",
-                a.name, a.package, a.enabled
+                "Assertion::Unit {{ name: {:?}, also: &{:?}, package: {:?}, enabled: {} }}",
+                a.name, a.also, a.package, a.enabled
             )
         }
         AssertFile::Mount(a) => {
@@ -196,11 +197,13 @@ fn assertion_literal(assertion: &AssertFile) -> Result<String, String> {
         }
         AssertFile::Module(a) => format!("Assertion::Module {{ names: &{:?} }}", a.names),
         AssertFile::Option(a) => format!(
-            "Assertion::Option {{ path: {:?}, key: {:?}, separator: {:?}, default: {:?}, expect: {} }}",
+            "Assertion::Option {{ path: {:?}, key: {:?}, separator: {:?}, default: {:?}, package: {:?}, \
+             expect: {} }}",
             a.path,
             a.key,
             a.separator,
             a.default,
+            a.package,
             expect_literal(&a.expect)?
         ),
     })

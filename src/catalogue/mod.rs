@@ -110,6 +110,7 @@ pub enum Assertion {
     },
     Unit {
         name: &'static str,
+        also: &'static [&'static str],
         package: &'static str,
         enabled: bool,
     },
@@ -129,6 +130,7 @@ pub enum Assertion {
         key: &'static str,
         separator: char,
         default: &'static str,
+        package: &'static str,
         expect: Expect,
     },
 }

@@ -206,7 +206,7 @@ pub struct FileFile {
     pub uid: Option<u32>,
     /// The owning group ids that are fine.
     pub gid: Option<Vec<u32>>,
-    /// What a missing file means: `pass`, `fail` or `not_applicable`.
+    /// What a missing file means: `pass`, `fail`, `not_applicable`, or `unknown` where every host has it.
     pub missing: MissingFile,
 }
 
@@ -220,6 +220,8 @@ pub enum MissingFile {
     Fail,
     /// The feature is not there.
     NotApplicable,
+    /// Every host has it: it was lost or left out.
+    Unknown,
 }
 
 /// `kind = "sshd"`.
@@ -248,6 +250,9 @@ pub struct PackageFile {
 pub struct UnitFile {
     /// The unit, with its suffix.
     pub name: String,
+    /// Units that start it as well, such as its socket: none of them may start at boot, or one of all must.
+    #[serde(default)]
+    pub also: Vec<String>,
     /// The package it comes from: not installed is not-applicable.
     pub package: String,
     /// Whether it must be started at boot (true) or must not (false).
@@ -270,7 +275,7 @@ pub struct MountFile {
 pub struct KernelArgumentFile {
     /// The argument, without `=`.
     pub name: String,
-    /// Values that are bad; an empty list means that any use of it is.
+    /// Values that are bad, the last use counting; an empty list means that any use of it is.
     pub bad_values: Vec<String>,
 }
 
@@ -290,10 +295,13 @@ pub struct OptionFile {
     pub path: String,
     /// The key.
     pub key: String,
-    /// What stands between key and value.
+    /// What stands between key and value; a blank stands for any blanks and tabs.
     pub separator: char,
     /// What upstream uses when the key or the file is missing.
     pub default: String,
+    /// The package that reads the file: not installed is not-applicable.
+    #[serde(default)]
+    pub package: String,
     /// What its value must be.
     pub expect: ExpectFile,
 }

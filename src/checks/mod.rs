@@ -4,11 +4,25 @@
 //! through `?`), and says for each subject whether it saw the bad thing. It opens no file and keeps no state.
 
 pub(crate) mod access;
+pub(crate) mod advisory;
+pub(crate) mod apt;
 mod assert;
 pub(crate) mod authentication;
+pub(crate) mod backup;
+pub(crate) mod cluster;
+pub(crate) mod compliance;
 pub(crate) mod container;
+pub(crate) mod encryption;
+pub(crate) mod firewall;
 pub(crate) mod guest;
 mod host_path;
+pub(crate) mod kernel;
+pub(crate) mod monitoring;
+pub(crate) mod network;
+pub(crate) mod patching;
+pub(crate) mod ssh;
+pub(crate) mod storage;
+pub(crate) mod support;
 pub(crate) mod vm;
 
 use std::borrow::Cow;

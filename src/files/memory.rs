@@ -65,6 +65,13 @@ impl Node {
         self
     }
 
+    /// The same with the permission bits and the owner of another node.
+    #[must_use]
+    pub fn owned_as(mut self, other: &Self) -> Self {
+        self.mode = other.mode;
+        self.owner(other.uid, other.gid)
+    }
+
     /// The same, but every access ends with `error`.
     #[must_use]
     pub fn failing(mut self, error: TroubleKind) -> Self {
@@ -104,9 +111,9 @@ pub struct Tree {
 }
 
 impl Tree {
-    /// Puts `node` at the absolute `path`, in the place of what stood there.
+    /// Puts `node` at the absolute `path`, in the place of what stood there. `/` is the root itself.
     pub fn insert(&mut self, path: &str, node: Node) {
-        self.nodes.insert(path.to_owned(), node);
+        self.nodes.insert(path.strip_suffix('/').unwrap_or(path).to_owned(), node);
     }
 
     /// Removes what stands at exactly `path`.

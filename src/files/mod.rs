@@ -184,6 +184,11 @@ impl Files {
                 self.guard.run(path, move || root.link(&owned))
             }
         };
+        // That something is no link is an answer, not a trouble of the input.
+        if answer == Err(TroubleKind::NotAFile) {
+            self.ledger.borrow_mut().record(path, InputOutcome::Examined);
+            return Err(Trouble::new(path, TroubleKind::NotAFile));
+        }
         self.finish(path, answer, |_| InputOutcome::Examined)
     }
 

@@ -6,6 +6,8 @@
 
 use std::borrow::Cow;
 
+use super::debian_version::older;
+
 /// The apt releases that read the same text differently.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum AptVersion {
@@ -24,6 +26,18 @@ impl AptVersion {
             ..=11 => Self::V2_2,
             12 => Self::V2_6,
             _ => Self::V3_0,
+        }
+    }
+
+    /// The apt of a version of the Debian package `apt`. Key blocks in source files came with 2.3.10 and the merge
+    /// of sources with and without a key in the 2.9 series, so what lies between is read as its nearer neighbour.
+    pub fn of_package(version: &str) -> Self {
+        if older(version, "2.3.10") {
+            Self::V2_2
+        } else if older(version, "2.9~") {
+            Self::V2_6
+        } else {
+            Self::V3_0
         }
     }
 }
@@ -406,6 +420,18 @@ mod tests {
         assert!(is_part_name("20auto", &["conf"], true));
         assert!(!is_part_name("20auto.bak", &["conf"], true));
         assert!(!is_part_name("20auto.", &["conf"], true));
+    }
+
+    #[test]
+    fn the_package_tells_which_apt_reads() {
+        for (version, apt) in [
+            ("2.2.4", AptVersion::V2_2),
+            ("2.6.1", AptVersion::V2_6),
+            ("3.0.3", AptVersion::V3_0),
+            ("3.1.12+pve1", AptVersion::V3_0),
+        ] {
+            assert_eq!(AptVersion::of_package(version), apt, "{version}");
+        }
     }
 
     #[test]

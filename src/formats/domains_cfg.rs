@@ -47,6 +47,30 @@ pub struct Realm {
     pub second_factor: Option<SecondFactor>,
     /// How it authenticates.
     pub kind: RealmKind,
+    /// Lines of the properties upstream takes over, by name.
+    pub lines: BTreeMap<&'static str, u32>,
+    /// Lines of the properties upstream drops, by name. Of one it takes over this is a repetition.
+    pub dropped: BTreeMap<String, u32>,
+}
+
+impl Realm {
+    /// A realm that exists without the file: `None` for any but `pam` and `pve`.
+    pub fn built_in(name: &str) -> Option<Self> {
+        let kind = match name {
+            "pam" => RealmKind::Pam,
+            "pve" => RealmKind::Pve,
+            _ => return None,
+        };
+        Some(Self {
+            name: name.to_owned(),
+            line: None,
+            is_default: false,
+            second_factor: None,
+            kind,
+            lines: BTreeMap::new(),
+            dropped: BTreeMap::new(),
+        })
+    }
 }
 
 /// How a realm authenticates.
@@ -257,13 +281,16 @@ const TABLE: Table = Table {
     ],
 };
 
+/// The realms that exist without the file.
+pub const BUILT_IN: [&str; 2] = ["pam", "pve"];
+
 /// Reads the realms as `release` does.
 pub fn parse(text: &str, release: Release) -> Parsed<DomainsConfig> {
     let Parsed { value: sections, mut issues } = section_config::parse(text, &TABLE, release);
     let mut realms: BTreeMap<String, Realm> =
         sections.effective().map(|section| (section.id.clone(), realm(section))).collect();
-    for name in ["pam", "pve"] {
-        realms.entry(name.to_owned()).or_insert_with(|| built_in(name));
+    for realm in BUILT_IN.iter().filter_map(|name| Realm::built_in(name)) {
+        realms.entry(realm.name.clone()).or_insert(realm);
     }
     let mut defaults: Vec<u32> =
         realms.values().filter(|realm| realm.is_default).filter_map(|realm| realm.line).collect();
@@ -285,16 +312,6 @@ pub fn parse(text: &str, release: Release) -> Parsed<DomainsConfig> {
     Parsed { value: DomainsConfig { realms, lost }, issues }
 }
 
-fn built_in(name: &str) -> Realm {
-    Realm {
-        name: name.to_owned(),
-        line: None,
-        is_default: false,
-        second_factor: None,
-        kind: if name == "pam" { RealmKind::Pam } else { RealmKind::Pve },
-    }
-}
-
 fn realm(section: &Section) -> Realm {
     // Upstream forces the type of the two built-in realms, whatever their header says.
     let kind = match (section.id.as_str(), section.kind.as_str()) {
@@ -310,6 +327,8 @@ fn realm(section: &Section) -> Realm {
         is_default: section.flag("default").unwrap_or(false),
         second_factor: second_factor(section),
         kind,
+        lines: section.entries.iter().map(|entry| (entry.name, entry.line)).collect(),
+        dropped: section.dropped.iter().map(|each| (each.name.clone(), each.line)).collect(),
     }
 }
 
@@ -435,6 +454,14 @@ mod tests {
     #[test]
     fn a_word_does_not_switch_verification_on() {
         assert!(!ldap("\tverify yes\n").verify && ldap("\tverify\n").verify);
+    }
+
+    #[test]
+    fn the_lines_of_properties_are_kept_also_of_dropped_ones() {
+        let mut parsed = read("openid: sso\n\tissuer-url https://x\n\tclient-id a\n\tautocreate yes\n");
+        let sso = parsed.value.realms.remove("sso").unwrap();
+        assert_eq!(sso.lines, BTreeMap::from([("issuer-url", 2), ("client-id", 3)]));
+        assert_eq!(sso.dropped, BTreeMap::from([("autocreate".to_owned(), 4)]));
     }
 
     #[test]

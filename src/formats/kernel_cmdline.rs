@@ -53,6 +53,14 @@ pub fn parse(text: &str) -> Parsed<KernelCmdline> {
     if text.trim_end().len() > COMMAND_LINE_LIMIT {
         parsed.issues.push(Issue::new(1, "longer than 2047 bytes; the kernel cuts the rest off"));
     }
+    // Boot loaders pass bytes on as they are, but nobody writes these: the text is not what was meant.
+    if let Some((line, _)) =
+        numbered(text).find(|(_, content)| content.contains(|c: char| c.is_control() && c != '\t'))
+    {
+        parsed
+            .issues
+            .push(Issue::new(line, "a control character; the kernel takes it as part of an argument"));
+    }
     let mut used = numbered(text).filter(|(_, content)| !content.trim().is_empty());
     if let (Some(_), Some((line, _))) = (used.next(), used.next()) {
         parsed

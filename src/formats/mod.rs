@@ -7,12 +7,15 @@
 //! Secrets never leave a parser: it keeps facts about them (present, hash scheme, kind of factor), never the
 //! text, and an issue about a file that may hold secrets never quotes the line.
 
+pub mod apt_auth;
 pub mod apt_conf;
+pub mod apt_match;
 pub mod apt_preferences;
 pub mod apt_sources;
 pub mod apt_text;
 mod calendar_event;
 pub mod corosync_conf;
+pub mod cpuinfo;
 pub mod crypt_hash;
 pub mod crypttab;
 pub mod datacenter_cfg;
@@ -20,16 +23,20 @@ pub mod debian_version;
 pub mod dm_uuid;
 pub mod domains_cfg;
 pub mod dpkg_status;
+pub mod environment_file;
 pub mod escapes;
 pub mod firewall;
 pub mod fstab;
+pub mod glob_pattern;
 pub mod group;
 pub mod guest;
+pub mod hosts;
 pub mod jobs_cfg;
 pub mod kernel_cmdline;
 pub mod lvm_backup;
 pub mod members;
 pub mod modprobe_conf;
+pub mod module_list;
 pub mod mount_options;
 pub mod mountinfo;
 mod nss_files;

@@ -36,6 +36,80 @@ impl Entry {
     }
 }
 
+impl Entry {
+    /// Whether this entry fits the module `name` as kmod sees it: by fnmatch(3), so that globs count.
+    pub fn matches(&self, name: &str) -> bool {
+        let name: Vec<char> = name.replace('-', "_").chars().collect();
+        let pattern: Vec<char> = self.module.chars().collect();
+        fits(&pattern, &name)
+    }
+}
+
+/// fnmatch(3) without flags. A `*` that leads nowhere is retried one character further, so the time is at most the
+/// product of both lengths.
+fn fits(pattern: &[char], name: &[char]) -> bool {
+    let (mut rest, mut left) = (pattern, name);
+    let mut star: Option<(&[char], &[char])> = None;
+    loop {
+        let step = match (rest.split_first(), left.split_first()) {
+            (Some(('*', after)), _) => {
+                star = Some((after, left));
+                rest = after;
+                continue;
+            }
+            (None, None) => return true,
+            (Some(_), Some((character, _))) => one(rest, *character),
+            _ => None,
+        };
+        match (step, star) {
+            (Some(after), _) => (rest, left) = (after, left.get(1..).unwrap_or_default()),
+            (None, Some((after, from))) if !from.is_empty() => {
+                let from = from.get(1..).unwrap_or_default();
+                star = Some((after, from));
+                (rest, left) = (after, from);
+            }
+            _ => return false,
+        }
+    }
+}
+
+/// The pattern behind its first element, if that element fits `character`.
+fn one(pattern: &[char], character: char) -> Option<&[char]> {
+    let (first, after) = pattern.split_first()?;
+    match first {
+        '?' => Some(after),
+        '[' => match bracket(after, character) {
+            Some((true, after)) => Some(after),
+            Some((false, _)) => None,
+            None => (character == '[').then_some(after),
+        },
+        '\\' => after.split_first().filter(|(escaped, _)| **escaped == character).map(|(_, after)| after),
+        _ => (*first == character).then_some(after),
+    }
+}
+
+/// Whether `character` is in the bracket expression that starts here, and what follows it; `None` if it never ends.
+fn bracket(pattern: &[char], character: char) -> Option<(bool, &[char])> {
+    let (negated, body) = match pattern.split_first() {
+        Some(('!' | '^', body)) => (true, body),
+        _ => (false, pattern),
+    };
+    // A `]` in the first place stands for itself.
+    let end = body.iter().skip(1).position(|one| *one == ']')? + 1;
+    let (set, after) = (body.get(..end)?, body.get(end + 1..)?);
+    let (mut inside, mut rest) = (false, set);
+    while let Some((low, behind)) = rest.split_first() {
+        if let ['-', high, behind @ ..] = behind {
+            inside |= (*low..=*high).contains(&character);
+            rest = behind;
+        } else {
+            inside |= *low == character;
+            rest = behind;
+        }
+    }
+    Some((inside != negated, after))
+}
+
 /// Commands after `install` that load nothing.
 const NO_OPERATIONS: [&str; 6] =
     ["/bin/false", "/bin/true", "/usr/bin/false", "/usr/bin/true", "false", "true"];
@@ -180,6 +254,33 @@ mod tests {
         );
         assert_eq!((conf.aliases[0].module.as_str(), conf.aliases[0].text.as_str()), ("net_pf_10", "off"));
         assert_eq!(conf.options[1].line, 7);
+    }
+
+    #[test]
+    fn a_pattern_fits_as_fnmatch_says() {
+        let entry = |module: &str| Entry { module: module.to_owned(), text: String::new(), line: 1 };
+        for (pattern, name, fits) in [
+            ("sctp", "sctp", true),
+            ("usb_storage", "usb-storage", true),
+            ("sctp", "sctp_diag", false),
+            ("sctp*", "sctp_diag", true),
+            ("*", "", true),
+            ("*_diag", "sctp_diag", true),
+            ("*a*b*", "xxaxxbxx", true),
+            ("*a*b", "xxaxxbxx", false),
+            ("s?tp", "sctp", true),
+            ("s?tp", "stp", false),
+            ("[a-c]x", "bx", true),
+            ("[!a-c]x", "bx", false),
+            ("[^a-c]x", "dx", true),
+            ("[]x]y", "]y", true),
+            ("[ab", "[ab", true),
+            ("\\*", "*", true),
+            ("\\*", "a", false),
+            ("", "a", false),
+        ] {
+            assert_eq!(entry(pattern).matches(name), fits, "{pattern} {name}");
+        }
     }
 
     #[test]

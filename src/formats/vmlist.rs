@@ -40,6 +40,10 @@ pub fn parse(text: &str) -> Parsed<Vmlist> {
             return parsed;
         }
     };
+    // Without guests pmxcfs writes the version alone (src/pmxcfs/status.c, `cfs_create_vmlist_msg`).
+    if root.get("ids").is_none() && root.get("version").is_some_and(Value::is_u64) {
+        return parsed;
+    }
     let Some(ids) = root.get("ids").and_then(Value::as_object) else {
         parsed.issues.push(Issue::new(1, "no map `ids`, the list of guests is not known"));
         return parsed;
@@ -85,6 +89,7 @@ mod tests {
 
     #[test]
     fn a_node_without_guests_has_an_empty_list() {
+        assert_eq!(parse("{\n\"version\": 1\n\n}\n"), Parsed::default());
         assert_eq!(parse("{\n\"version\": 1,\n\"ids\": {\n}\n\n}\n"), Parsed::default());
     }
 
@@ -93,7 +98,7 @@ mod tests {
         assert_eq!(parse("{\n\"version\": 10,\n\"ids\": {\n").issues[0].line, 4);
         assert_eq!(parse("").issues[0].line, 1);
         assert_eq!(parse("[]").issues.len(), 1);
-        assert_eq!(parse("{\"version\": 1}").issues.len(), 1);
+        assert_eq!(parse("{\"version\": 1, \"ids\": 7}").issues.len(), 1);
     }
 
     #[test]

@@ -88,6 +88,15 @@ impl<T> Fact<T> {
         gather.doubts.dedup();
         Self { value, doubts: gather.doubts }
     }
+
+    /// Ends the judgement unless everything was read. For a fail that rests on something not being there: it may
+    /// be in what was not read.
+    ///
+    /// # Errors
+    /// With the first doubt.
+    pub fn complete(&self) -> Result<(), Stop> {
+        self.doubts.first().map_or(Ok(()), |doubt| Err(Stop::Unknown(doubt.clone())))
+    }
 }
 
 /// Reads the files of one fact and collects the doubts.

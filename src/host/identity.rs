@@ -4,7 +4,7 @@ use std::cell::OnceCell;
 
 use sha2::{Digest, Sha256};
 
-use super::{Doubt, Fact, Host, Stop};
+use super::{Doubt, Fact, Gather, Host, Stop};
 use crate::formats::dpkg_status::{self, Status};
 use crate::formats::os_release::{self, OsRelease};
 use crate::formats::proc_version;
@@ -117,7 +117,16 @@ impl Host {
         self.release().unwrap_or(Release::Pve9)
     }
 
-    /// The release of the running kernel; `None` under `--root`.
+    /// As [`Host::format_release`], for a file whose meaning differs between the releases: not to know the release is a
+    /// doubt about what was read.
+    pub(super) fn release_to_read(&self, gather: &mut Gather<'_>) -> Release {
+        if let Err(Stop::Unknown(doubt)) = self.release() {
+            gather.doubt(doubt);
+        }
+        self.format_release()
+    }
+
+    /// The release of the running kernel; `None` in a tree without `/proc`.
     pub fn running_kernel(&self) -> Option<String> {
         self.identity.kernel.get_or_init(|| self.find_running_kernel()).clone()
     }
@@ -126,8 +135,11 @@ impl Host {
         if let Some(live) = &self.live {
             return Some(live.kernel_release.clone());
         }
-        let text = self.files.text("/proc/sys/kernel/osrelease").ok()?;
-        Some(text.trim().to_owned()).filter(|release| !release.is_empty())
+        if let Ok(text) = self.files.text("/proc/sys/kernel/osrelease") {
+            return Some(text.trim().to_owned()).filter(|release| !release.is_empty());
+        }
+        let text = self.files.text("/proc/version").ok()?;
+        proc_version::parse(&text).value.release
     }
 
     /// The Debian version of the running kernel's package, as `/proc/version` or the kernel release tells it.

@@ -5,7 +5,11 @@
 //! doubt does to a verdict is the engine's business.
 
 pub mod access;
+pub mod advisory;
+pub mod apt;
+pub mod backup;
 pub mod cluster;
+pub mod corosync;
 pub mod datacenter;
 pub mod encryption;
 pub mod fact;
@@ -13,6 +17,9 @@ pub mod firewall;
 pub mod guests;
 pub mod hookscripts;
 pub mod identity;
+pub mod kernels;
+pub mod proxy;
+pub mod sshd;
 pub mod storage;
 pub mod system;
 
@@ -30,13 +37,19 @@ pub struct Host {
     pub files: Files,
     live: Option<Live>,
     assumed: Option<Release>,
+    apt: apt::Facts,
     identity: identity::Facts,
     cluster: cluster::Facts,
     access: access::Facts,
+    corosync: corosync::Facts,
     datacenter: datacenter::Facts,
+    sshd: sshd::Facts,
     system: system::Facts,
     guests: guests::Facts,
+    firewall: firewall::Facts,
+    proxy: proxy::Facts,
     storage: storage::Facts,
+    backup: backup::Facts,
     encryption: encryption::Facts,
     release: OnceCell<Result<Release, Stop>>,
 }
@@ -49,13 +62,19 @@ impl Host {
             files,
             live,
             assumed,
+            apt: apt::Facts::default(),
             identity: identity::Facts::default(),
             cluster: cluster::Facts::default(),
             access: access::Facts::default(),
+            corosync: corosync::Facts::default(),
             datacenter: datacenter::Facts::default(),
+            sshd: sshd::Facts::default(),
             system: system::Facts::default(),
             guests: guests::Facts::default(),
+            firewall: firewall::Facts::default(),
+            proxy: proxy::Facts::default(),
             storage: storage::Facts::default(),
+            backup: backup::Facts::default(),
             encryption: encryption::Facts::default(),
             release: OnceCell::new(),
         }
@@ -74,6 +93,15 @@ impl Host {
     /// Whether this is the running host.
     pub fn is_live(&self) -> bool {
         self.live.is_some()
+    }
+
+    /// Notes that `path` is missing or empty where upstream's defaults hold then. That is certain on the running host
+    /// only: a tree may have lost the file or its content, and a pass must not rest on that.
+    pub(crate) fn defaults_hold(&self, gather: &mut Gather<'_>, path: &str) {
+        if !self.is_live() {
+            let what = "is missing or empty: the defaults hold, unless this tree has lost it";
+            gather.doubt(Doubt::about(path, what));
+        }
     }
 
     /// The release given by option.

@@ -96,7 +96,8 @@ impl Host {
                 if text.trim().is_empty() && self.files.stat(STORAGE_CFG).is_ok() {
                     gather.doubt(Doubt::about(STORAGE_CFG, "is empty: its content may have been lost"));
                 }
-                Ok(gather.parsed(STORAGE_CFG, storage_cfg::parse(&text, self.format_release())))
+                let release = self.release_to_read(gather);
+                Ok(gather.parsed(STORAGE_CFG, storage_cfg::parse(&text, release)))
             })
         })
     }
@@ -109,7 +110,12 @@ impl Host {
                 gather.take(self.cluster_files())?;
                 gather.files().list(PRIVATE)?;
                 let mut names = BTreeSet::new();
-                for entry in gather.folder(SECRETS) {
+                // A folder that cannot be listed is no empty one: a missing secret is a finding.
+                let entries = match gather.files().list(SECRETS) {
+                    Err(trouble) if trouble.is_missing() => Vec::new(),
+                    answer => answer?,
+                };
+                for entry in entries {
                     if matches!(entry.kind, Kind::File | Kind::Link) {
                         names.insert(entry.name);
                     } else {
@@ -194,6 +200,7 @@ fn sources_of_container(section: &LxcSection) -> Vec<(String, u32, Source)> {
 mod tests {
     use super::*;
     use crate::files::{Files, Node, Tree, TroubleKind};
+    use crate::formats::release::Release;
 
     fn host(files: &[(&str, Node)]) -> Host {
         let mut tree = Tree::default();
@@ -202,7 +209,14 @@ mod tests {
         for (path, node) in files {
             tree.insert(path, node.clone());
         }
-        Host::new(Files::memory(tree), None, None)
+        Host::new(Files::memory(tree), None, Some(Release::Pve9))
+    }
+
+    #[test]
+    fn not_to_know_the_release_is_a_doubt() {
+        let mut tree = Tree::default();
+        tree.insert(STORAGE_CFG, Node::file("dir: local\n\tpath /var/lib/vz\n"));
+        assert_eq!(Host::new(Files::memory(tree), None, None).storage().doubts.len(), 1);
     }
 
     #[test]
@@ -236,6 +250,8 @@ mod tests {
         assert!(host(&[]).storage_secrets().value.is_err());
         let denied = Node::folder().failing(TroubleKind::Denied);
         assert!(host(&[("/etc/pve/priv", denied)]).storage_secrets().value.is_err());
+        let denied = Node::folder().failing(TroubleKind::Denied);
+        assert!(host(&[(SECRETS, denied)]).storage_secrets().value.is_err());
         let empty = host(&[("/etc/pve/priv", Node::folder())]);
         assert!(!empty.storage_secrets().value.as_ref().unwrap().has("a", Secret::Password));
     }

@@ -1,5 +1,6 @@
 //! The report for people: what is wrong first, grouped by severity, with the fix.
 
+use std::collections::BTreeMap;
 use std::io::{self, Write};
 
 use super::{CheckResult, EvidenceInfo, Finding, Mode, Report, SubjectInfo, UnknownResult};
@@ -138,20 +139,14 @@ impl Writer<'_, '_> {
         }
         let heading = self.paint("36", &format!("UNKNOWN ({})", self.report.unknowns.len()));
         writeln!(self.out, "\n{heading}\n")?;
-        let mut rest = self.report.unknowns.as_slice();
-        while let Some(first) = rest.first() {
-            let same =
-                |unknown: &&UnknownResult| unknown.check == first.check && unknown.message == first.message;
-            let count = rest.iter().take_while(same).count();
-            let (group, others) = rest.split_at(count);
-            rest = others;
-            let names: Vec<String> =
-                group.iter().filter_map(|unknown| unknown.subject.as_ref()).map(subject_words).collect();
-            let names: Vec<String> = names.into_iter().filter(|name| !name.is_empty()).collect();
-            let shown = names.iter().take(SUBJECTS_SHOWN).cloned().collect::<Vec<_>>().join(", ");
-            let more = if names.len() > SUBJECTS_SHOWN { ", …" } else { "" };
-            let subjects = if shown.is_empty() { String::new() } else { format!(" ({shown}{more})") };
-            self.wrapped("  - ", "    ", &format!("{}{subjects}: {}", first.check, first.message))?;
+        for (cause, checks) in by_cause(&self.report.unknowns) {
+            self.wrapped("  ", "  ", &format!("{cause}:"))?;
+            for (check, subjects) in checks {
+                let shown = subjects.iter().take(SUBJECTS_SHOWN).cloned().collect::<Vec<_>>().join(", ");
+                let more = if subjects.len() > SUBJECTS_SHOWN { ", …" } else { "" };
+                let subjects = if shown.is_empty() { String::new() } else { format!(" ({shown}{more})") };
+                self.wrapped("    - ", "      ", &format!("{check}{subjects}"))?;
+            }
         }
         Ok(())
     }
@@ -264,6 +259,28 @@ impl Writer<'_, '_> {
     fn paint(&self, code: &str, text: &str) -> String {
         if self.style.colour { format!("\u{1b}[{code}m{text}\u{1b}[0m") } else { text.to_owned() }
     }
+}
+
+/// What ends the first part of a message of the engine; the cause follows.
+const INCOMPLETE: &str = "but the reading is incomplete: ";
+
+/// What every message says that asks for the running host.
+const LIVE_HOST: &str = "the live host";
+
+type SubjectsByCheck<'r> = BTreeMap<&'r str, Vec<String>>;
+
+/// One missing file makes many checks unknown: the cause is said once, with what it stands in the way of.
+fn by_cause(unknowns: &[UnknownResult]) -> BTreeMap<&str, SubjectsByCheck<'_>> {
+    let mut causes: BTreeMap<&str, SubjectsByCheck<'_>> = BTreeMap::new();
+    for unknown in unknowns {
+        let cause =
+            unknown.message.split_once(INCOMPLETE).map_or(unknown.message.as_str(), |(_, cause)| cause);
+        let cause =
+            if cause.contains(LIVE_HOST) { "only the running host can tell (this is a tree)" } else { cause };
+        let subjects = causes.entry(cause).or_default().entry(unknown.check).or_default();
+        subjects.extend(unknown.subject.as_ref().map(subject_words).filter(|words| !words.is_empty()));
+    }
+    causes
 }
 
 enum Block {

@@ -1,5 +1,6 @@
-//! `pve-audit show access`: users, tokens, groups, roles, ACLs, and what they come to.
+//! `pve-audit show access`: users, tokens, groups, roles, ACLs, realms, and what they come to.
 
+mod realms;
 #[cfg(test)]
 mod tests;
 
@@ -9,17 +10,19 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::{Shown, ShownIssue, issues};
+use crate::formats::domains_cfg::DomainsConfig;
 use crate::formats::release::Release;
 use crate::formats::tfa_cfg::TfaUser;
 use crate::formats::token_cfg::TokenCfg;
 use crate::formats::user_cfg::names::{ROOT, split_user_id};
 use crate::formats::user_cfg::roles::builtin_roles;
 use crate::formats::user_cfg::{AclEntry, AclSubject, Group, Keys, Token, User, UserCfg};
-use crate::host::access::USER_CFG;
 use crate::host::access::administrators::{Administrator, Administrators, Reason};
 use crate::host::access::effective::Effective;
 use crate::host::access::second_factor::{SecondFactor, Tokens, judge, kind_name, needs_tokens, users};
+use crate::host::access::{USER_CFG, realm_of};
 use crate::host::{Doubt, Fact, Host, Stop};
+use realms::{ShownRealm, realms};
 
 /// Most pairs of a user or token and a path whose effective privileges are listed.
 const EFFECTIVE_LIMIT: usize = 10_000;
@@ -31,6 +34,8 @@ struct Access {
     groups: BTreeMap<String, ShownGroup>,
     roles: BTreeMap<String, ShownRole>,
     acl: Vec<ShownAcl>,
+    /// `null` where they could not be read.
+    realms: Option<BTreeMap<String, ShownRealm>>,
     /// Privileges by user or token and path; `root@pam`, who has all of them everywhere, is left out. `null` where
     /// there are too many.
     effective: Option<BTreeMap<String, BTreeMap<String, Vec<&'static str>>>>,
@@ -131,8 +136,11 @@ fn access(host: &Host) -> Result<Access, Stop> {
     let tfa = take(host.tfa(), &mut doubts).ok().and_then(|tfa| users(tfa).ok());
     let needs_tokens = tfa.is_some_and(|users| users.values().any(|user| needs_tokens(Some(user))));
     let datacenter = if needs_tokens { take(host.datacenter(), &mut doubts).ok() } else { None };
+    let realm_cfg = take(host.realms(), &mut doubts).ok();
     let known = Known {
         cfg,
+        rules: *take(host.login_rules(), &mut doubts)?,
+        realms: realm_cfg,
         administrators: take(host.administrators(), &mut doubts).ok(),
         tfa,
         tokens: datacenter.map(Tokens::of),
@@ -152,6 +160,7 @@ fn access(host: &Host) -> Result<Access, Stop> {
         groups: groups(cfg),
         roles: roles(cfg, release),
         acl: cfg.acl.iter().map(ShownAcl::of).collect(),
+        realms: realm_cfg.map(realms),
         effective,
         issues: issues(&doubts),
     })
@@ -169,6 +178,9 @@ fn take<'h, T>(fact: &'h Fact<T>, doubts: &mut Vec<Doubt>) -> Result<&'h T, Stop
 /// What could be read.
 struct Known<'h> {
     cfg: &'h UserCfg,
+    /// The release by whose rules a login asks for second factors.
+    rules: Release,
+    realms: Option<&'h DomainsConfig>,
     administrators: Option<&'h Administrators>,
     tfa: Option<&'h BTreeMap<String, TfaUser>>,
     tokens: Option<Tokens>,
@@ -195,7 +207,9 @@ impl Known<'_> {
     fn second_factor(&self, id: &str, keys: Keys) -> Option<ShownFactor> {
         let enrolled = self.tfa?.get(id);
         let tokens = if needs_tokens(enrolled) { self.tokens? } else { Tokens::default() };
-        Some(ShownFactor::of(&judge(enrolled, keys, tokens, self.cfg.release)))
+        let (_, realm) = split_user_id(id)?;
+        let realm = realm_of(self.realms?, realm).ok()?;
+        Some(ShownFactor::of(&judge(enrolled, keys, tokens, realm, self.rules)))
     }
 
     fn token(&self, id: &str, token: &Token) -> ShownToken {
@@ -357,6 +371,12 @@ fn text(access: &Access) -> String {
         let built_in = if role.built_in { " (built-in, extended)" } else { "" };
         line(format!("  {name}{built_in}: {}", role.privileges.join(", ")));
     }
+    if access.realms.is_some() {
+        line("realms".to_owned());
+    }
+    for (name, realm) in access.realms.iter().flatten() {
+        line(format!("  {name}: {}", realm.words()));
+    }
     if !access.issues.is_empty() {
         line("issues".to_owned());
     }
@@ -382,7 +402,12 @@ fn user_words(user: &ShownUser) -> String {
 fn factor_words(factor: &ShownFactor) -> String {
     match factor.recovery_codes_left {
         Some(left) => format!("second factor: recovery codes only ({left} left)"),
-        None if factor.kinds.is_empty() => format!("second factor: {}", factor.state),
+        None if factor.kinds.is_empty() => match factor.state {
+            "refused" => "second factor: demanded but none, login refused".to_owned(),
+            "provider" => "second factor: left to the OpenID Connect provider".to_owned(),
+            "no-realm" => "no such realm, login refused".to_owned(),
+            state => format!("second factor: {state}"),
+        },
         None => format!("second factor: {} ({})", factor.state, factor.kinds.join(", ")),
     }
 }

@@ -1,7 +1,10 @@
 //! `pve-audit show`: the effective facts themselves, readable or as JSON.
 
 mod access;
+mod apt;
 mod guests;
+mod sshd;
+mod storage;
 
 use std::fmt;
 
@@ -17,10 +20,17 @@ use crate::report::clean;
 pub enum Name {
     /// The host: release, node, cluster
     Host,
+    /// The storages: content, nodes, encryption at rest, backups
+    Storage,
+    /// The settings of the SSH server, as `sshd -T` prints them
+    Sshd,
     /// Access control: users, tokens, groups, roles, ACLs, who administers and why
+    /// Access control: users, tokens, groups, roles, ACLs, realms, who administers and why
     Access,
     /// Guests: isolation, networks, disks, devices, snapshots
     Guests,
+    /// Package sources as apt merges them
+    Apt,
 }
 
 /// A fact ready to be printed.
@@ -74,8 +84,11 @@ pub fn issues(doubts: &[Doubt]) -> Vec<ShownIssue> {
 pub fn show(host: &Host, name: Name) -> Result<Shown, String> {
     match name {
         Name::Host => Ok(shown_host(host)),
+        Name::Storage => storage::shown(host),
+        Name::Sshd => sshd::shown(host),
         Name::Access => access::shown(host),
         Name::Guests => guests::shown(host),
+        Name::Apt => apt::shown(host),
     }
 }
 

@@ -3,7 +3,10 @@
 use super::expect::unmet;
 use crate::catalogue::Expect;
 use crate::checks::{Judged, Look};
+use crate::formats::kernel_cmdline::Argument;
 use crate::host::Stop;
+use crate::host::system::boot::PROC_CMDLINE;
+use crate::host::system::modules::PROC_MODULES;
 use crate::outcome::{Evidence, Judgement, Subject, SubjectKind};
 
 /// `kind = "sysctl"`: a parameter of the running kernel.
@@ -17,62 +20,92 @@ pub(super) fn sysctl(look: &Look<'_>, key: &str, expect: &Expect) -> Judged {
     look.one(Subject::new(SubjectKind::Setting, key), judgement)
 }
 
-/// `kind = "kernel_argument"`: an argument that must not be given, or not with these values. A tree only tells
-/// what is configured: that may fail, but it never passes.
+/// `kind = "kernel_argument"`: an argument that must not be given at all, or whose last value must not be one of
+/// these. A tree only tells what is configured: that may fail, but it never passes.
 pub(super) fn argument(look: &Look<'_>, name: &str, bad_values: &[&str]) -> Judged {
     let line = look.take(look.host.command_line())?;
-    let given = line
-        .arguments
-        .iter()
-        .filter(|(_, argument)| crate::formats::kernel_cmdline::same_name(&argument.name, name));
-    let bad = given.clone().find(|(_, argument)| {
-        let words = argument.value.as_deref().unwrap_or_default();
-        bad_values.is_empty() || words.split(',').any(|word| bad_values.contains(&word))
-    });
+    let bad = if bad_values.is_empty() {
+        line.all(name).next()
+    } else {
+        line.in_force(name).into_iter().find(|(_, argument)| is_bad(argument, bad_values))
+    };
     let subject = Subject::new(SubjectKind::Setting, name);
     if let Some((path, argument)) = bad {
         let seen =
             argument.value.as_deref().map_or_else(|| name.to_owned(), |value| format!("{name}={value}"));
-        let judgement = Judgement::fail(format!("the kernel is started with {seen}"));
-        return look
-            .one(subject, judgement.with(Evidence::at(*path, argument.line).key(name).observed(seen)));
+        let how = if line.running { "is started" } else { "will be started" };
+        let evidence = Evidence::at(path, argument.line).key(name).observed(&seen);
+        return look.one(subject, Judgement::fail(format!("the kernel {how} with {seen}")).with(evidence));
     }
     if !line.running {
         return Err(Stop::unknown(
-            "/proc/cmdline",
+            PROC_CMDLINE,
             "is missing: the command line of the running kernel is needed; run on the live host",
         ));
     }
-    look.one(
-        subject,
-        Judgement::pass(format!("the kernel is not started with a bad {name}"))
-            .with(Evidence::of("/proc/cmdline")),
-    )
+    let seen = if bad_values.is_empty() { name } else { &format!("{name}={}", bad_values.join(" or ")) };
+    let judgement = Judgement::pass(format!("the kernel is started without {seen}"));
+    look.one(subject, judgement.with(Evidence::of(PROC_CMDLINE)))
+}
+
+/// Several parameters take a comma list.
+fn is_bad(argument: &Argument, bad_values: &[&str]) -> bool {
+    argument.value.as_deref().unwrap_or_default().split(',').any(|word| bad_values.contains(&word))
 }
 
 /// `kind = "module"`: modules that must be neither loaded nor loadable.
 pub(super) fn modules(look: &Look<'_>, names: &[&str]) -> Judged {
-    look.each(
-        names,
-        |name| Subject::new(SubjectKind::Setting, **name),
-        |look, name| {
-            let loaded = look.take(look.host.loaded_modules())?;
-            let modprobe = look.take(look.host.modprobe())?;
-            let is_loaded = loaded.as_ref().is_some_and(|loaded| loaded.contains(&name.replace('-', "_")));
-            Ok(match (is_loaded, modprobe.blocker(name)) {
-                (true, _) => {
-                    Judgement::fail(format!("module {name} is loaded")).with(Evidence::of("/proc/modules"))
-                }
-                (false, None) => Judgement::fail(format!("nothing keeps module {name} from being loaded"))
-                    .with(Evidence::of("/etc/modprobe.d").expected(format!("install {name} /bin/false"))),
-                (false, Some((path, line))) if loaded.is_some() => {
-                    Judgement::pass(format!("module {name} is not loaded and cannot be")).at(path, line)
-                }
-                (false, Some((path, line))) => Judgement::unknown(format!(
-                    "module {name} is blocked, but whether it is loaded shows only the live host"
-                ))
-                .at(path, line),
-            })
-        },
-    )
+    look.each(names, |name| Subject::new(SubjectKind::Setting, **name), |look, name| module(look, name))
+}
+
+fn module(look: &Look<'_>, name: &str) -> Result<Judgement, Stop> {
+    let loaded = look.take(look.host.loaded_modules())?;
+    if loaded.as_ref().is_some_and(|loaded| loaded.contains(&plain(name))) {
+        return Ok(Judgement::fail(format!("module {name} is loaded")).with(Evidence::of(PROC_MODULES)));
+    }
+    let modprobe = look.take(look.host.modprobe())?;
+    let Some((path, line)) = modprobe.blocker(name) else {
+        return loadable(look, name, loaded.is_some());
+    };
+    let blocked = if loaded.is_some() {
+        Judgement::pass(format!("module {name} is not loaded and cannot be"))
+    } else {
+        let what = format!("module {name} is blocked, but whether it is loaded shows only the live host");
+        Judgement::unknown(what)
+    };
+    Ok(blocked.at(path, line))
+}
+
+/// No line of modprobe.d keeps the module from being loaded: then only a kernel without it is safe.
+fn loadable(look: &Look<'_>, name: &str, running: bool) -> Result<Judgement, Stop> {
+    if running {
+        let kernel = look.take(look.host.kernel_modules())?;
+        let told = Evidence::of(&kernel.path);
+        if kernel.built_in.contains(&plain(name)) {
+            return Ok(Judgement::fail(format!("{name} is part of the running kernel itself")).with(told));
+        }
+        if !kernel.files.contains(&plain(name)) {
+            return Ok(Judgement::pass(format!("the running kernel has no module {name}")).with(told));
+        }
+    }
+    let modprobe = look.host.modprobe();
+    // A file that was not read may hold the line that is missed here.
+    if let Some(doubt) = modprobe.doubts.iter().find(|doubt| doubt.line.is_none()) {
+        return Err(Stop::Unknown(doubt.clone()));
+    }
+    let wanted = format!("install {name} /bin/false");
+    let black = modprobe.value.as_ref().ok().and_then(|modprobe| modprobe.blacklisting(name));
+    Ok(match black {
+        Some((path, line)) => Judgement::fail(format!(
+            "module {name} is blacklisted, which does not keep it from being loaded by its name"
+        ))
+        .with(Evidence::at(path, line).expected(wanted)),
+        None => Judgement::fail(format!("nothing keeps module {name} from being loaded"))
+            .with(Evidence::of("/etc/modprobe.d").expected(wanted)),
+    })
+}
+
+/// Module names are compared with `_` for `-`.
+fn plain(name: &str) -> String {
+    name.replace('-', "_")
 }

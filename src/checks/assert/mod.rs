@@ -4,6 +4,7 @@ mod expect;
 mod files;
 mod kernel;
 mod packages;
+mod sshd;
 
 use super::{Judged, Look};
 use crate::catalogue::Assertion;
@@ -20,11 +21,16 @@ pub(super) fn judge(look: &Look<'_>, assertion: &'static Assertion) -> Judged {
             &files::Wanted { mode_at_most: *mode_at_most, uid: *uid, gid, missing: *missing },
         ),
         Assertion::Mount { path, options } => files::mount(look, path, options),
-        Assertion::Option { path, key, separator, default, expect } => {
-            files::option(look, path, &files::Key { name: key, separator: *separator, default }, expect)
-        }
+        Assertion::Option { path, key, separator, default, package, expect } => files::option(
+            look,
+            path,
+            &files::Key { name: key, separator: *separator, default, package },
+            expect,
+        ),
         Assertion::Package { any_of, installed } => packages::package(look, any_of, *installed),
-        Assertion::Unit { name, package, enabled } => packages::unit(look, name, package, *enabled),
-        Assertion::Sshd { .. } => Err(crate::host::Stop::not_applicable("x")),
+        Assertion::Unit { name, also, package, enabled } => {
+            packages::unit(look, &packages::Wanted { name, also, package, enabled: *enabled })
+        }
+        Assertion::Sshd { keyword, expect } => sshd::setting(look, keyword, expect),
     }
 }

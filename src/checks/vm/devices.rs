@@ -136,5 +136,5 @@ fn loose_kernel_argument(look: &Look<'_>, guest: &Guest) -> Option<Evidence> {
         let is_off = argument.value.as_deref().is_some_and(|value| matches!(value, "0" | "n" | "N"));
         !is_off && LOOSE_KERNEL.iter().any(|name| same_name(&argument.name, name))
     })?;
-    Some(Evidence::at(*path, argument.line).key(&argument.name).expected("no such argument"))
+    Some(Evidence::at(path, argument.line).key(&argument.name).expected("no such argument"))
 }

@@ -23,7 +23,8 @@ pub(super) fn failures(firewall: &Firewall, datacenter: Option<&Firewall>) -> Ve
     let mut found = Vec::new();
     if let Some(limit) = firewall.options.log_ratelimit.as_ref().filter(|limit| limit.value.is_none()) {
         let what = "`log_ratelimit` does not follow its format".to_owned();
-        found.push(LoadFailure { line: limit.line, what, unloaded: Unloaded::Everything, group: None });
+        let (line, unloaded) = (limit.line, Unloaded::Everything);
+        found.push(LoadFailure { line, what, unloaded, nftables: true, group: None });
     }
     for (name, set) in &firewall.sets {
         set_failures(name, set, firewall, &names, &mut found);
@@ -49,8 +50,8 @@ fn set_failures(
     names: &Names<'_>,
     found: &mut Vec<LoadFailure>,
 ) {
-    let mut refuse = |line, what| {
-        found.push(LoadFailure { line, what, unloaded: Unloaded::Everything, group: None });
+    let mut refuse = |line, what, nftables| {
+        found.push(LoadFailure { line, what, unloaded: Unloaded::Everything, nftables, group: None });
     };
     let mut members = names.members(set);
     let local = firewall.aliases.get(LOCAL_NETWORK);
@@ -63,17 +64,18 @@ fn set_failures(
     let mut networks = BTreeMap::new();
     for (cidr, _, line) in members {
         if cidr.prefix == 0 {
-            refuse(line, format!("the set {} cannot hold {cidr}", shown(name)));
+            refuse(line, format!("the set {} cannot hold {cidr}", shown(name)), false);
         } else if let Some(bounds) = cidr.bounds() {
             if let Some(first) = networks.insert((cidr.family(), bounds), line) {
                 let what = format!(
                     "the set {} would hold the network of {cidr} twice, see line {first}",
                     shown(name)
                 );
-                refuse(line, what);
+                refuse(line, what, false);
             }
         } else {
-            refuse(line, format!("the set {} has a member with an impossible prefix length", shown(name)));
+            let what = format!("the set {} has a member with an impossible prefix length", shown(name));
+            refuse(line, what, true);
         }
     }
 }
@@ -86,7 +88,8 @@ fn local_network_failure(firewall: &Firewall, found: &mut Vec<LoadFailure>) {
     let Some(local) = firewall.aliases.get(LOCAL_NETWORK) else { return };
     if local.cidr.prefix == 0 || !local.cidr.is_possible() {
         let what = format!("the set `{MANAGEMENT}` cannot hold `{LOCAL_NETWORK}`");
-        found.push(LoadFailure { line: local.line, what, unloaded: Unloaded::Everything, group: None });
+        let (line, unloaded) = (local.line, Unloaded::Everything);
+        found.push(LoadFailure { line, what, unloaded, nftables: !local.cidr.is_possible(), group: None });
     }
 }
 
@@ -104,28 +107,28 @@ fn rule_failures(
     let only_v6 = rule.family == Some(Family::V6)
         || matches!(rule.target, Target::Macro(known, _) if known.rows(Family::V4).is_empty());
     let unloaded = if only_v6 { Unloaded::Ipv6 } else { Unloaded::Everything };
-    let mut refuse = |what| {
-        found.push(LoadFailure { line: rule.line, what, unloaded, group: group.cloned() });
+    let mut refuse = |what, nftables| {
+        found.push(LoadFailure { line: rule.line, what, unloaded, nftables, group: group.cloned() });
     };
     if let Some(what) = &rule.refused {
-        refuse(what.clone());
+        refuse(what.clone(), false);
     }
     let interface = rule.interface.as_ref().filter(|_| level != Level::Guest);
     if let Some(name) = interface.filter(|name| name.len() > LONGEST_INTERFACE) {
         // Release 9 replaces alternative names of interfaces, which may be longer.
         let what =
             format!("the interface name {} is longer than {LONGEST_INTERFACE} characters", shown(name));
-        refuse(what);
+        refuse(what, true);
     }
     for address in rule.addresses() {
         let Address::Alias(reference) = address else { continue };
         let Some(alias) = names.alias(reference) else { continue };
         let shown_name = shown(&reference.to_string());
         if !alias.cidr.is_possible() {
-            refuse(format!("the alias {shown_name} has an impossible prefix length"));
+            refuse(format!("the alias {shown_name} has an impossible prefix length"), true);
         } else if rule.family.is_some_and(|family| family != alias.cidr.family()) {
             // The family was fixed by an earlier definition of the same name.
-            refuse(format!("the alias {shown_name} changes its family below the rule"));
+            refuse(format!("the alias {shown_name} changes its family below the rule"), false);
         }
     }
 }

@@ -117,6 +117,8 @@ pub struct Alias {
 pub struct IpSet {
     /// The members that upstream takes, in order.
     pub members: Vec<Member>,
+    /// Networks of prefix length 0, in order: the iptables backend skips them, nftables takes them.
+    pub whole: Vec<Member>,
     /// The comment behind the header.
     pub comment: Option<String>,
     /// Line of the header, counted from 1.
@@ -201,7 +203,7 @@ pub enum LostKind {
 }
 
 /// A place that passes upstream's parser and makes the kernel tools refuse the ruleset: after boot nothing is
-/// filtered, later the rules of before stay.
+/// filtered, later the rules of before stay. The tools are those of the iptables backend.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct LoadFailure {
     /// Line in the file, counted from 1.
@@ -210,6 +212,8 @@ pub struct LoadFailure {
     pub what: String,
     /// What is not loaded.
     pub unloaded: Unloaded,
+    /// Whether the nftables backend refuses it, too.
+    pub nftables: bool,
     /// Set if this matters only when an enabled rule calls this security group.
     pub group: Option<String>,
 }

@@ -5,7 +5,7 @@
 
 use super::{Firewall, Level, Verdict, is_space, lose_blanks};
 use crate::formats::release::Release;
-use crate::formats::{Located, shown};
+use crate::formats::{Located, numbered, shown};
 
 /// `enable` of cluster.fw when it is not set: the firewall is off.
 pub const DATACENTER_ENABLE: u64 = 0;
@@ -307,6 +307,29 @@ pub(super) fn read(
         Level::Vnet => read_vnet(options, &name, &value),
     };
     known?.then_some(()).ok_or_else(|| format!("{} is no option of this file", shown(key)))
+}
+
+/// Values of `enable` that a person writes to switch something on; only numbers have this effect.
+const MEANT_AS_ON: [&str; 5] = ["yes", "true", "on", "enable", "enabled"];
+
+/// The lines on which somebody meant to switch a firewall on, with the value as written: whatever the section, the
+/// ends of lines, marks before the first line, and the separator.
+pub fn meant_to_enable(text: &str) -> Vec<Located<String>> {
+    let mut found = Vec::new();
+    for (number, line) in numbered(text) {
+        let line = lose_blanks(line.trim_start_matches('\u{feff}'));
+        let Some((key, rest)) = line.split_once(|c: char| c == ':' || c == '=' || is_space(c)) else {
+            continue;
+        };
+        let value = rest.trim_start_matches(|c: char| c == ':' || c == '=' || is_space(c));
+        let value = value.split(is_space).next().unwrap_or_default().trim_matches(['"', '\'']);
+        let on = MEANT_AS_ON.iter().any(|word| value.eq_ignore_ascii_case(word))
+            || value.parse::<u64>().is_ok_and(|number| number > 0);
+        if key.eq_ignore_ascii_case("enable") && on {
+            found.push(Located::new(value.to_owned(), number));
+        }
+    }
+    found
 }
 
 /// Key of a line of options, for naming a dropped one: lower-cased, without blanks.

@@ -194,7 +194,7 @@ impl Reader<'_> {
             }
             Section::Set(name) => {
                 self.members.clear();
-                let set = IpSet { members: Vec::new(), comment, line };
+                let set = IpSet { members: Vec::new(), whole: Vec::new(), comment, line };
                 self.out.sets.insert(name.clone(), set).map(|old| (old.line, name.clone()))
             }
             _ => None,
@@ -244,12 +244,15 @@ impl Reader<'_> {
             return Err(format!("{} stands in the set already", shown(text)));
         }
         // Upstream looks at the text: `/00` too.
-        if text.rsplit_once('/').is_some_and(|(_, prefix)| prefix.bytes().all(|byte| byte == b'0')) {
-            return Err("a set cannot hold a network of prefix length 0".to_owned());
-        }
+        let is_whole =
+            text.rsplit_once('/').is_some_and(|(_, prefix)| prefix.bytes().all(|byte| byte == b'0'));
         if let Some(block) = self.out.sets.get_mut(set) {
             let comment = comment.filter(|text| !text.is_empty());
-            block.members.push(Member { what, nomatch, comment, line: number });
+            let member = Member { what, nomatch, comment, line: number };
+            if is_whole { block.whole.push(member) } else { block.members.push(member) }
+        }
+        if is_whole {
+            return Err("a set cannot hold a network of prefix length 0".to_owned());
         }
         Ok(())
     }

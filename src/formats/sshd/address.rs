@@ -64,6 +64,73 @@ pub(super) fn list_is_valid(list: &str, version: Version) -> bool {
     })
 }
 
+/// Whether `address` is in an address list (`addr_match_list`): networks, and what is no network as a wildcard pattern.
+pub(super) fn address_listed(address: IpAddr, list: &str, version: Version) -> Verdict {
+    let text = address.to_string();
+    let mut verdict = Verdict::No;
+    for entry in list.split(',') {
+        let (entry, negated) = entry.strip_prefix('!').map_or((entry, false), |entry| (entry, true));
+        let met = match network(entry, version) {
+            Some(network) => network.holds(address),
+            None => matches(&text, entry),
+        };
+        match (met, negated) {
+            (true, true) => return Verdict::Negated,
+            (true, false) => verdict = Verdict::Yes,
+            _ => {}
+        }
+    }
+    verdict
+}
+
+/// A network, or an address alone.
+struct Network {
+    address: IpAddr,
+    mask: u32,
+}
+
+impl Network {
+    fn holds(&self, address: IpAddr) -> bool {
+        match (self.address, address) {
+            (IpAddr::V4(own), IpAddr::V4(other)) => {
+                (own.to_bits() ^ other.to_bits()).checked_shr(32_u32.saturating_sub(self.mask)).unwrap_or(0)
+                    == 0
+            }
+            (IpAddr::V6(own), IpAddr::V6(other)) => {
+                (own.to_bits() ^ other.to_bits()).checked_shr(128_u32.saturating_sub(self.mask)).unwrap_or(0)
+                    == 0
+            }
+            _ => false,
+        }
+    }
+}
+
+/// The network `entry` spells; `None` for a wildcard pattern and for a mask that does not fit.
+fn network(entry: &str, version: Version) -> Option<Network> {
+    if entry.len() > LONGEST_NETWORK || !mask_fits(entry, version) {
+        return None;
+    }
+    let (address, mask) =
+        entry.split_once('/').map_or((entry, None), |(address, mask)| (address, Some(mask)));
+    let address = numeric_host(address)?;
+    let widest = if address.is_ipv4() { 32 } else { 128 };
+    let mask = match mask {
+        None => widest,
+        Some(mask) => u32::try_from(mask_of(mask, version)?).ok().filter(|mask| *mask <= widest)?,
+    };
+    Some(Network { address, mask })
+}
+
+/// The number behind the slash, as far as the version takes it for one.
+fn mask_of(mask: &str, version: Version) -> Option<i64> {
+    let mask = match version {
+        Version::V8_4 => leading_number(mask, 10).filter(|(_, rest)| rest.is_empty()).map(|(mask, _)| mask),
+        Version::V9_2 => whole(mask, 0, i64::MAX).filter(|_| mask.starts_with(|c: char| c.is_ascii_digit())),
+        Version::V10_0 => whole(mask, 0, i64::from(i32::MAX)),
+    };
+    mask.filter(|mask| *mask >= 0 && (version == Version::V10_0 || *mask <= WIDEST_MASK))
+}
+
 /// False for an address whose mask does not fit it.
 fn mask_fits(entry: &str, version: Version) -> bool {
     if entry.len() > LONGEST_NETWORK {
@@ -73,13 +140,7 @@ fn mask_fits(entry: &str, version: Version) -> bool {
         None => return true,
         Some((address, mask)) => (address, mask),
     };
-    let mask = match version {
-        Version::V8_4 => leading_number(mask, 10).filter(|(_, rest)| rest.is_empty()).map(|(mask, _)| mask),
-        Version::V9_2 => whole(mask, 0, i64::MAX).filter(|_| mask.starts_with(|c: char| c.is_ascii_digit())),
-        Version::V10_0 => whole(mask, 0, i64::from(i32::MAX)),
-    };
-    let plausible = |mask: &i64| *mask >= 0 && (version == Version::V10_0 || *mask <= WIDEST_MASK);
-    let (Some(mask), Some(address)) = (mask.filter(plausible), numeric_host(address)) else { return true };
+    let (Some(mask), Some(address)) = (mask_of(mask, version), numeric_host(address)) else { return true };
     let Ok(mask) = u32::try_from(mask) else { return false };
     match address {
         IpAddr::V4(v4) => mask <= 32 && v4.to_bits().checked_shl(mask).unwrap_or(0) == 0,
@@ -188,6 +249,22 @@ mod tests {
             assert!(!list_is_valid("a,,b", version));
             assert!(!list_is_valid("2001:db8::1/64", version));
             assert!(list_is_valid("0.0.0.0/0,::/0", version));
+        }
+    }
+
+    #[test]
+    fn an_address_is_in_a_list_by_network_or_by_its_text() {
+        for version in Version::ALL {
+            let listed = |address: &str, list| address_listed(address.parse().unwrap(), list, version);
+            assert_eq!(listed("10.1.2.3", "10.0.0.0/8"), Verdict::Yes);
+            assert_eq!(listed("10.1.2.3", "192.168.0.0/16,10.1.2.3"), Verdict::Yes);
+            assert_eq!(listed("10.1.2.3", "10.1.*"), Verdict::Yes);
+            assert_eq!(listed("10.1.2.3", "0.0.0.0/0"), Verdict::Yes);
+            assert_eq!(listed("2001:db8::1", "0.0.0.0/0"), Verdict::No);
+            assert_eq!(listed("2001:db8::1", "2001:db8::/32"), Verdict::Yes);
+            assert_eq!(listed("2001:db8::1", "*,!2001:db8::/32"), Verdict::Negated);
+            assert_eq!(listed("11.1.2.3", "10.0.0.0/8"), Verdict::No);
+            assert_eq!(listed("10.0.0.5", "10.0.0.4"), Verdict::No);
         }
     }
 

@@ -9,6 +9,29 @@ const NOT_SERVING: &str = "CGRTVt";
 /// The levels one, two and more `-d` give.
 const DEBUG_LEVELS: [&str; 3] = ["DEBUG", "DEBUG2", "DEBUG3"];
 
+/// What may stand in front of a command of `ExecStart=` (systemd.service(5)).
+const EXEC_PREFIXES: [char; 6] = ['@', '-', ':', '+', '!', '|'];
+
+/// The words of `text`, split at blanks, quotes respected and removed.
+fn words(text: &str) -> Vec<String> {
+    let mut words: Vec<String> = Vec::new();
+    let mut word: Option<String> = None;
+    let mut quote = None;
+    for c in text.chars() {
+        match (c, quote) {
+            (_, Some(open)) if open == c => quote = None,
+            ('"' | '\'', None) => {
+                quote = Some(c);
+                word.get_or_insert_default();
+            }
+            (_, None) if c.is_ascii_whitespace() => words.extend(word.take()),
+            _ => word.get_or_insert_default().push(c),
+        }
+    }
+    words.extend(word);
+    words
+}
+
 /// The options sshd is started with.
 ///
 /// Its debug form does not show them: one may set an environment variable.
@@ -48,22 +71,29 @@ pub(super) enum Flag {
 impl CommandLine {
     /// The value of `SSHD_OPTS`, split the way systemd splits an unbraced variable: at blanks, quotes respected.
     pub fn from_sshd_opts(value: &str) -> Self {
-        let mut words: Vec<String> = Vec::new();
-        let mut word: Option<String> = None;
-        let mut quote = None;
-        for c in value.chars() {
-            match (c, quote) {
-                (_, Some(open)) if open == c => quote = None,
-                ('"' | '\'', None) => {
-                    quote = Some(c);
-                    word.get_or_insert_default();
-                }
-                (_, None) if c.is_ascii_whitespace() => words.extend(word.take()),
-                _ => word.get_or_insert_default().push(c),
-            }
+        Self::from_words(&words(value))
+    }
+
+    /// A command of `ExecStart=`, with the value of `SSHD_OPTS`; `None` where the command is not sshd or has parts
+    /// that cannot be followed (escapes, specifiers, other variables).
+    pub fn from_exec_start(command: &str, sshd_opts: &str) -> Option<Self> {
+        if command.contains(['\\', '%', ';']) {
+            return None;
         }
-        words.extend(word);
-        Self::from_words(&words)
+        let mut all = Vec::new();
+        for word in words(command.trim_start_matches(EXEC_PREFIXES)) {
+            if word == "$SSHD_OPTS" {
+                all.extend(words(sshd_opts));
+                continue;
+            }
+            let word = word.replace("${SSHD_OPTS}", sshd_opts);
+            if word.contains('$') {
+                return None;
+            }
+            all.push(word);
+        }
+        let (program, options) = all.split_first()?;
+        program.ends_with("/sshd").then(|| Self::from_words(options))
     }
 
     /// The words behind the program's name.
@@ -153,6 +183,21 @@ mod tests {
                 ]
         );
         assert!(line.doubts.is_empty());
+    }
+
+    #[test]
+    fn a_command_of_the_unit_is_followed() {
+        let shipped = CommandLine::from_exec_start("/usr/sbin/sshd -D $SSHD_OPTS", "-oUsePAM=no").unwrap();
+        assert!(shipped.flags == [Flag::Option("UsePAM=no".to_owned())]);
+        let own =
+            CommandLine::from_exec_start("-/usr/sbin/sshd -D -f /etc/ssh/own -p${SSHD_OPTS}", "23").unwrap();
+        assert!(own.flags == [Flag::Port("23".to_owned())]);
+        assert_eq!(own.config.as_deref(), Some("/etc/ssh/own"));
+        for other in
+            ["/bin/sh -c sshd", "/usr/sbin/sshd $OTHER", "/usr/sbin/sshd -o %i", "/usr/sbin/sshd a\\x20b", ""]
+        {
+            assert_eq!(CommandLine::from_exec_start(other, ""), None, "{other}");
+        }
     }
 
     #[test]

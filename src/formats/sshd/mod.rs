@@ -10,6 +10,7 @@
 mod address;
 mod algorithms;
 mod command_line;
+mod connection;
 mod defaults;
 mod keywords;
 mod numbers;
@@ -26,6 +27,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 pub use command_line::CommandLine;
+pub use connection::{Connection, Met, Situation, Situations, group_listed, user_listed};
 
 /// The file sshd reads unless `-f` names another.
 pub const MAIN_FILE: &str = "/etc/ssh/sshd_config";
@@ -127,6 +129,21 @@ pub struct Problem {
     pub what: String,
     /// Whether sshd refuses to start because of it.
     pub stops: bool,
+    /// The only setting it bears on, as `sshd -T` names it; `None` if it may bear on any.
+    pub setting: Option<&'static str>,
+}
+
+/// A line outside Match blocks that has no effect: another value of its setting was there first.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Overridden {
+    /// The setting, as `sshd -T` names it.
+    pub keyword: &'static str,
+    /// What the line would have set.
+    pub values: Vec<String>,
+    /// The line.
+    pub source: Source,
+    /// What counts instead.
+    pub by: Source,
 }
 
 /// A line whose keyword sshd knows and ignores (deprecated, or not built into Debian's package).
@@ -214,8 +231,10 @@ pub struct Effective {
     pub blocks: Vec<MatchBlock>,
     /// Everything that sshd refuses or that cannot be judged from the files alone.
     pub problems: Vec<Problem>,
-    /// Lines without effect.
+    /// Lines whose keyword has no effect.
     pub ignored: Vec<IgnoredLine>,
+    /// Lines that came too late, in the order they were read.
+    pub overridden: Vec<Overridden>,
     /// Whether every included file was read; where not, any value may be another.
     pub complete: bool,
 }
@@ -227,11 +246,15 @@ impl Effective {
         !self.problems.iter().any(|problem| problem.stops)
     }
 
+    /// The name `sshd -T` has for `keyword`, given in any case and under any name a supported version has for it;
+    /// `None` if this version has no such setting.
+    pub fn setting(&self, keyword: &str) -> Option<&'static str> {
+        keywords::setting_of(keyword, self.version)
+    }
+
     /// The values of `keyword`, in any case and under any name a supported version has for it.
     pub fn values_of(&self, keyword: &str) -> &[Value] {
-        keywords::setting_of(keyword, self.version)
-            .and_then(|setting| self.values.get(setting))
-            .map_or(&[], Vec::as_slice)
+        self.setting(keyword).and_then(|setting| self.values.get(setting)).map_or(&[], Vec::as_slice)
     }
 
     /// The first value of `keyword`, which is the only one for most.
@@ -246,12 +269,17 @@ impl Effective {
         self.values.iter().map(|(setting, values)| ((*setting).to_owned(), texts(values))).collect()
     }
 
+    /// The lines `sshd -T` prints, sorted by setting; of `SetEnv` only the names.
+    pub fn lines(&self) -> Vec<String> {
+        print::lines(self)
+    }
+
     /// Every place where a Match block sets `keyword`, whether the block applies to all connections or not.
     pub fn set_in_match<'e>(
         &'e self,
         keyword: &str,
     ) -> impl Iterator<Item = (&'e MatchBlock, &'e BlockSetting)> + use<'e> {
-        let wanted = keywords::setting_of(keyword, self.version);
+        let wanted = self.setting(keyword);
         self.blocks.iter().flat_map(move |block| {
             let here = block.settings.iter().filter(move |setting| Some(setting.keyword) == wanted);
             here.map(move |setting| (block, setting))

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::keywords::{Keyword, Kind};
 use super::read::{Assignment, Merge, Reading, When};
-use super::{Source, Value, Version};
+use super::{Overridden, Source, Value, Version};
 use crate::formats::shown;
 
 /// Most ports (`MAX_PORTS`).
@@ -26,6 +26,8 @@ pub(super) struct Options {
     pub(super) penalties: BTreeMap<String, Value>,
     /// Ports were given as options: no `Port` line counts.
     pub(super) ports_fixed: bool,
+    /// Lines that came after another value of their setting.
+    pub(super) overridden: Vec<Overridden>,
 }
 
 impl Options {
@@ -37,6 +39,7 @@ impl Options {
             subsystems: BTreeSet::new(),
             penalties: BTreeMap::new(),
             ports_fixed: false,
+            overridden: Vec::new(),
         }
     }
 
@@ -100,7 +103,7 @@ impl Options {
             return None;
         }
         match merge {
-            Merge::First | Merge::Methods if self.is_set(setting) => {}
+            Merge::First | Merge::Methods if self.is_set(setting) => self.note_late(setting, values, source),
             Merge::Unless(other) if self.is_set(other) => {}
             Merge::First | Merge::Methods | Merge::Last | Merge::Unless(_) => {
                 if !values.is_empty() {
@@ -120,6 +123,17 @@ impl Options {
             Merge::Penalties => self.penalize(values, source),
         }
         None
+    }
+
+    /// Notes a line that comes too late and would have set something else.
+    fn note_late(&mut self, setting: &'static str, values: &[String], source: &Source) {
+        let Some(set) = self.set.get(setting).filter(|_| !setting.contains(' ')) else { return };
+        let same = set.iter().map(|value| &value.text).eq(values);
+        if let Some(first) = set.first().filter(|_| !same) {
+            let by = first.source.clone();
+            let values = values.to_vec();
+            self.overridden.push(Overridden { keyword: setting, values, source: source.clone(), by });
+        }
     }
 
     /// `any` may not meet anything else, and before 10.0 that includes what earlier lines set.

@@ -8,8 +8,54 @@ use super::keywords::{Kind, algorithm_settings, find};
 use super::options::{Options, PENALTIES_ON, renamed};
 use super::read::part;
 use super::state::Problems;
-use super::{Source, Value, Version, defaults};
+use super::{Effective, Source, Value, Version, defaults};
 use crate::formats::shown;
+
+/// Settings that `-T` prints on one line with blanks between the values.
+const BLANKS: [&str; 10] = [
+    "authenticationmethods",
+    "authorizedkeysfile",
+    "channeltimeout",
+    "ipqos",
+    "logverbose",
+    "permitlisten",
+    "permitopen",
+    "persourcepenalties",
+    "pubkeyauthoptions",
+    "rekeylimit",
+];
+/// Settings that `-T` prints on one line with commas between the values.
+const COMMAS: [&str; 10] = [
+    "casignaturealgorithms",
+    "ciphers",
+    "gssapikexalgorithms",
+    "hostbasedacceptedalgorithms",
+    "hostbasedacceptedkeytypes",
+    "hostkeyalgorithms",
+    "kexalgorithms",
+    "macs",
+    "pubkeyacceptedalgorithms",
+    "pubkeyacceptedkeytypes",
+];
+
+/// The lines of `-T`, sorted by setting. Before 10.0 it leaves out Debian's own `DebianBanner`.
+pub(super) fn lines(effective: &Effective) -> Vec<String> {
+    let mut lines = Vec::new();
+    for (name, values) in &effective.values {
+        let texts = || values.iter().map(|value| value.text.as_str());
+        if *name == "debianbanner" && effective.version != Version::V10_0 {
+            continue;
+        }
+        if BLANKS.contains(name) {
+            lines.push(format!("{name} {}", texts().collect::<Vec<_>>().join(" ")));
+        } else if COMMAS.contains(name) {
+            lines.push(format!("{name} {}", texts().collect::<Vec<_>>().join(",")));
+        } else {
+            lines.extend(texts().map(|text| format!("{name} {text}").trim_end().to_owned()));
+        }
+    }
+    lines
+}
 
 /// The written algorithm list of a setting and its family.
 pub(super) fn written<'o>(options: &'o Options, setting: &str) -> Option<(Family, &'o Value)> {
@@ -119,7 +165,7 @@ pub(super) fn listen_addresses(options: &Options, problems: &mut Problems) -> Ve
             problems.add(source, what, true);
         } else if address.is_none() {
             let what = format!("the host name {} to listen on is looked up when sshd starts", shown(host));
-            problems.add(source, what, false);
+            problems.leave_open(source, what, "listenaddress");
         }
         let mut push = |port: &str| {
             let text = address.map_or_else(|| format!("{host}:{port}"), |address| with_port(address, port));

@@ -29,8 +29,17 @@ pub(super) struct Problems {
 
 impl Problems {
     pub(super) fn add(&mut self, source: &Source, what: String, stops: bool) {
-        if self.known.insert((source.clone(), what.clone())) {
-            self.all.push(Problem { source: source.clone(), what, stops });
+        self.push(Problem { source: source.clone(), what, stops, setting: None });
+    }
+
+    /// Adds what leaves only the value of `setting` open.
+    pub(super) fn leave_open(&mut self, source: &Source, what: String, setting: &'static str) {
+        self.push(Problem { source: source.clone(), what, stops: false, setting: Some(setting) });
+    }
+
+    fn push(&mut self, problem: Problem) {
+        if self.known.insert((problem.source.clone(), problem.what.clone())) {
+            self.all.push(problem);
         }
     }
 
@@ -54,7 +63,7 @@ pub(super) fn evaluate(walked: Walked, command_line: &CommandLine, version: Vers
     for directive in &directives {
         let active = in_force(directive);
         for doubt in &directive.reading.doubts {
-            problems.add(&directive.source, doubt.clone(), false);
+            problems.leave_open(&directive.source, doubt.clone(), directive.keyword.setting);
         }
         if !active && !directive.keyword.in_match {
             let what = format!(
@@ -87,6 +96,7 @@ pub(super) fn evaluate(walked: Walked, command_line: &CommandLine, version: Vers
             problems.add_fault(&directive.source, fault);
         }
     }
+    let overridden = std::mem::take(&mut options.overridden);
     override_with(&mut options, matched);
     options.clear(&CLEARED_AGAIN);
     check_algorithms(&options, &mut problems);
@@ -95,7 +105,7 @@ pub(super) fn evaluate(walked: Walked, command_line: &CommandLine, version: Vers
     let values = printed(&options, listening);
     let mut problems = problems.all;
     problems.sort_by(|one, other| one.source.cmp(&other.source));
-    Effective { version, values, blocks, problems, ignored, complete }
+    Effective { version, values, blocks, problems, ignored, overridden, complete }
 }
 
 /// Options of the command line come before every file.
@@ -157,7 +167,7 @@ fn take_option(options: &mut Options, line: &str, problems: &mut Problems) -> Op
     }
     let reading = read(keyword, &mut args, version);
     for doubt in &reading.doubts {
-        problems.add(&Source::CommandLine, doubt.clone(), false);
+        problems.leave_open(&Source::CommandLine, doubt.clone(), keyword.setting);
     }
     options.apply(keyword, &reading, &Source::CommandLine, true)
 }
@@ -285,7 +295,7 @@ fn fill_blocks(
                         "{} for connections of this block",
                         unusable(directive.keyword.setting, reason)
                     );
-                    problems.add(&directive.source, what, false);
+                    problems.leave_open(&directive.source, what, directive.keyword.setting);
                 }
             },
             (Kind::UserEnvironment, _) => values.truncate(1),

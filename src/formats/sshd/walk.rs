@@ -25,7 +25,7 @@ const MOST_BYTES: usize = 16 << 20;
 /// Where relative Include patterns are looked up (`SSHDIR`).
 const INCLUDE_BASE: &str = "/etc/ssh/";
 /// The release string of 10.0 that `Match version` compares with, up to Debian's revision.
-const RELEASE: &str = "OpenSSH_10.0p2 Debian";
+pub(super) const RELEASE: &str = "OpenSSH_10.0p2 Debian";
 /// The attributes of a Match line that take an argument.
 const ATTRIBUTES: [(&str, Attribute); 8] = [
     ("user", Attribute::User),
@@ -98,7 +98,7 @@ struct Walker<'i> {
 
 impl Walker<'_> {
     fn problem(&mut self, source: &Source, what: String, stops: bool) {
-        self.walked.problems.push(Problem { source: source.clone(), what, stops });
+        self.walked.problems.push(Problem { source: source.clone(), what, stops, setting: None });
     }
 
     fn file(&mut self, path: &Arc<str>, text: &str, depth: usize, outer: Option<usize>) {

@@ -104,6 +104,8 @@ pub struct Storage {
     pub marks_master_key: bool,
     /// All other properties, without secrets.
     entries: Vec<Entry>,
+    /// Where every property stands.
+    lines: BTreeMap<&'static str, u32>,
 }
 
 impl Storage {
@@ -129,7 +131,7 @@ impl Storage {
 
     /// The line of a property.
     pub fn line_of(&self, name: &str) -> Option<u32> {
-        self.entry(name).map(|entry| entry.line)
+        self.lines.get(name).copied()
     }
 
     /// The folder of a storage made of files.
@@ -233,6 +235,7 @@ fn storage(section: &Section, release: Release, issues: &mut Vec<Issue>) -> Opti
         marks_encryption: section.has("encryption-key"),
         marks_master_key: section.has("master-pubkey"),
         entries: section.entries.iter().filter(is_other).cloned().collect(),
+        lines: section.entries.iter().map(|entry| (entry.name, entry.line)).collect(),
     })
 }
 
@@ -304,5 +307,6 @@ fn default_local(release: Release) -> Storage {
         marks_encryption: false,
         marks_master_key: false,
         entries: vec![path],
+        lines: BTreeMap::new(),
     }
 }

@@ -8,10 +8,14 @@ use std::cell::OnceCell;
 
 use jiff::Timestamp;
 
+use super::identity::DPKG_STATUS;
 use super::{Doubt, Fact, Gather, Host, Stop};
 use crate::files::Text;
 use crate::formats::crypt_hash::PasswordField;
+use crate::formats::debian_version::older;
+use crate::formats::domains_cfg::{self, DomainsConfig, Realm};
 use crate::formats::passwd::{self, Passwd, PasswdPassword};
+use crate::formats::release::Release;
 use crate::formats::shadow::{self, Shadow};
 use crate::formats::shadow_cfg::{self, ShadowCfg};
 use crate::formats::tfa_cfg::{self, TfaCfg};
@@ -21,6 +25,9 @@ use administrators::Administrators;
 
 /// Users, groups, tokens, roles and ACLs.
 pub const USER_CFG: &str = "/etc/pve/user.cfg";
+
+/// Realms.
+pub const DOMAINS_CFG: &str = "/etc/pve/domains.cfg";
 
 /// Second factors.
 pub const TFA_CFG: &str = "/etc/pve/priv/tfa.cfg";
@@ -37,6 +44,13 @@ pub const PASSWD: &str = "/etc/passwd";
 /// Passwords of the local accounts.
 pub const SHADOW: &str = "/etc/shadow";
 
+/// The package that lets people log in.
+const ACCESS_CONTROL: &str = "libpve-access-control";
+
+/// Its first version that looks at second factors whatever the field `keys` of user.cfg says, and refuses a login
+/// where the realm demands one and the user has none.
+const FACTORS_BY_THEMSELVES: &str = "8.0.4";
+
 /// The folder only root sees, on every node with a cluster file system.
 const PRIVATE: &str = "/etc/pve/priv";
 
@@ -44,6 +58,8 @@ const PRIVATE: &str = "/etc/pve/priv";
 pub(super) struct Facts {
     user_cfg: OnceCell<Fact<UserCfg>>,
     administrators: OnceCell<Fact<Administrators>>,
+    realms: OnceCell<Fact<DomainsConfig>>,
+    login_rules: OnceCell<Fact<Release>>,
     tfa: OnceCell<Fact<TfaCfg>>,
     token_secrets: OnceCell<Fact<Option<TokenCfg>>>,
     pve_passwords: OnceCell<Fact<Option<ShadowCfg>>>,
@@ -100,6 +116,18 @@ pub struct RootPassword {
     pub line: u32,
 }
 
+/// The realm of this name; `None` if there is none, so that nobody in it can log in.
+///
+/// # Errors
+/// No realm stands in the file, where upstream writes the built-in ones with the first other: it has lost its content.
+pub fn realm_of<'c>(cfg: &'c DomainsConfig, name: &str) -> Result<Option<&'c Realm>, Stop> {
+    let realm = cfg.realms.get(name);
+    if realm.is_none() && cfg.realms.values().all(|realm| realm.line.is_none()) {
+        return Err(Stop::unknown(DOMAINS_CFG, format!("is missing or has lost the realm {name}")));
+    }
+    Ok(realm)
+}
+
 impl Host {
     /// `/etc/pve/user.cfg`. Every node has one from its installation on, so a missing or empty one is not the empty
     /// one upstream would take it for.
@@ -121,6 +149,46 @@ impl Host {
                 // Privileges and roles differ between the releases.
                 self.release()?;
                 Ok(administrators::find(cfg))
+            })
+        })
+    }
+
+    /// `/etc/pve/domains.cfg`. Without the file there are the realms `pam` and `pve`, with nothing set; upstream
+    /// never writes an empty one.
+    pub fn realms(&self) -> &Fact<DomainsConfig> {
+        self.access.realms.get_or_init(|| {
+            Fact::gather(&self.files, |gather| {
+                gather.take(self.cluster_files())?;
+                let text = gather.optional(DOMAINS_CFG)?;
+                if text.as_ref().is_some_and(|text| text.trim().is_empty()) {
+                    gather.doubt(Doubt::about(DOMAINS_CFG, "is empty: its content may have been lost"));
+                }
+                let text = text.as_deref().unwrap_or_default();
+                Ok(gather.parsed(DOMAINS_CFG, domains_cfg::parse(text, self.format_release())))
+            })
+        })
+    }
+
+    /// The release by whose rules a login asks for second factors: the first packages of release 8 still have those
+    /// of release 7.
+    pub fn login_rules(&self) -> &Fact<Release> {
+        self.access.login_rules.get_or_init(|| {
+            Fact::gather(&self.files, |gather| {
+                let release = self.release()?;
+                if release != Release::Pve8 {
+                    return Ok(release);
+                }
+                let version = self.package_version(ACCESS_CONTROL).ok().flatten();
+                // Who says that this is release 8, for a copy without packages, means one that is kept up to date.
+                if self.assumed.is_none() {
+                    gather.take(self.packages())?;
+                    if version.is_none() {
+                        let what = format!("does not tell the version of {ACCESS_CONTROL}");
+                        gather.doubt(Doubt::about(DPKG_STATUS, what));
+                    }
+                }
+                let is_early = version.is_some_and(|version| older(version, FACTORS_BY_THEMSELVES));
+                Ok(if is_early { Release::Pve7 } else { release })
             })
         })
     }

@@ -7,11 +7,13 @@ use std::collections::BTreeMap;
 
 use super::{Stop, TFA_CFG};
 use crate::formats::datacenter_cfg::DatacenterCfg;
+use crate::formats::domains_cfg::{Realm, RealmKind, SecondFactorKind};
 use crate::formats::release::Release;
 use crate::formats::tfa_cfg::{TfaCfg, TfaKind, TfaUser};
 use crate::formats::user_cfg::Keys;
 
-/// First release that asks for what tfa.cfg holds whatever the field `keys` of user.cfg says (8.0.4).
+/// First release that asks for what tfa.cfg holds whatever the field `keys` of user.cfg says, and that refuses a login
+/// where the realm demands a factor and the user has none (8.0.4).
 const KEYS_IGNORED_FROM: Release = Release::Pve8;
 
 /// What a user's login with a password asks for besides the password.
@@ -29,8 +31,15 @@ pub enum SecondFactor {
     /// Only tokens that need a setting of datacenter.cfg that is not there. Builds of libpve-rs-perl before
     /// proxmox-tfa 6.0.5 then take the password alone, later ones refuse the login.
     NotUsable(Vec<TfaKind>),
-    /// The key of an old release in user.cfg, which counts only where the realm sets `tfa`.
+    /// The key of an old release in user.cfg, which the realm demands. If it is malformed, release 8 refuses the
+    /// login; release 7 may take the password alone.
     LegacyKey,
+    /// The realm demands a factor, and the user has none that counts there: the login is refused.
+    Refused,
+    /// Nothing, nor a password: an `OpenID` Connect provider tells who it is, and may ask for whatever it likes.
+    Provider,
+    /// There is no such realm: the login is refused.
+    NoRealm,
     /// Nothing: every factor that is enrolled is switched off.
     Disabled,
     /// Nothing is enrolled.
@@ -46,6 +55,9 @@ impl SecondFactor {
             Self::NotAsked => "not-asked",
             Self::NotUsable(_) => "not-usable",
             Self::LegacyKey => "legacy-key",
+            Self::Refused => "refused",
+            Self::Provider => "provider",
+            Self::NoRealm => "no-realm",
             Self::Disabled => "disabled",
             Self::None => "none",
         }
@@ -103,26 +115,59 @@ impl Tokens {
     }
 }
 
-/// What the login of a user asks for: `enrolled` is his part of tfa.cfg, `keys` what user.cfg has in that field.
-pub fn judge(enrolled: Option<&TfaUser>, keys: Keys, tokens: Tokens, release: Release) -> SecondFactor {
+/// What the login of a user asks for: `enrolled` is his part of tfa.cfg, `keys` what user.cfg has in that field,
+/// `realm` his realm if there is one.
+pub fn judge(
+    enrolled: Option<&TfaUser>,
+    keys: Keys,
+    tokens: Tokens,
+    realm: Option<&Realm>,
+    release: Release,
+) -> SecondFactor {
+    let demanded = match realm {
+        None => return SecondFactor::NoRealm,
+        Some(Realm { kind: RealmKind::OpenId(_), .. }) => return SecondFactor::Provider,
+        Some(realm) => realm.second_factor.as_ref().map(|factor| factor.kind),
+    };
     let nobody = TfaUser::default();
     let enrolled = enrolled.unwrap_or(&nobody);
     let mut enabled: Vec<TfaKind> =
         enrolled.factors.iter().filter(|factor| factor.enabled).map(|factor| factor.kind).collect();
     enabled.sort_unstable();
     enabled.dedup();
-    let usable: Vec<TfaKind> = enabled.iter().copied().filter(|kind| tokens.allow(*kind)).collect();
+    let mut usable: Vec<TfaKind> = enabled.iter().copied().filter(|kind| tokens.allow(*kind)).collect();
     let challenged = !usable.is_empty() || enrolled.recovery.is_some();
-    if challenged && keys == Keys::None && release < KEYS_IGNORED_FROM {
-        return SecondFactor::NotAsked;
+    if release < KEYS_IGNORED_FROM && keys == Keys::None {
+        match demanded {
+            Some(_) => return SecondFactor::Refused,
+            None if challenged => return SecondFactor::NotAsked,
+            None => {}
+        }
     }
+    // Old keys mean nothing where the realm does not say what they are.
+    let has_old_key = demanded.is_some() && keys == Keys::LegacySecret;
+    let demanded = demanded.filter(|kind| {
+        // Release 7 forgets what the realm demands of a user for whom it finds no challenge.
+        let always = matches!(kind, SecondFactorKind::Yubico { .. }) && !enrolled.factors.is_empty();
+        release >= KEYS_IGNORED_FROM || challenged || always
+    });
+    usable.retain(|kind| demanded.is_none_or(|demanded| fits(*kind, demanded)));
     match enrolled.recovery {
         _ if !usable.is_empty() => SecondFactor::Asked(usable),
         Some(recovery) => SecondFactor::RecoveryOnly { codes_left: recovery.codes_left },
-        None if keys == Keys::LegacySecret => SecondFactor::LegacyKey,
+        None if has_old_key => SecondFactor::LegacyKey,
+        None if demanded.is_some() => SecondFactor::Refused,
         None if !enabled.is_empty() => SecondFactor::NotUsable(enabled),
         None if !enrolled.factors.is_empty() => SecondFactor::Disabled,
         None => SecondFactor::None,
+    }
+}
+
+/// Whether a factor is one the realm demands; recovery codes always are.
+fn fits(kind: TfaKind, demanded: SecondFactorKind) -> bool {
+    match demanded {
+        SecondFactorKind::Oath => kind == TfaKind::Totp,
+        SecondFactorKind::Yubico { .. } => kind == TfaKind::Yubico,
     }
 }
 
@@ -143,12 +188,24 @@ pub fn users(tfa: &TfaCfg) -> Result<&BTreeMap<String, TfaUser>, Stop> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::formats::domains_cfg;
     use crate::formats::release::Release::{Pve7, Pve8, Pve9};
     use crate::formats::tfa_cfg::{Recovery, TfaFactor};
     use crate::formats::{Located, datacenter_cfg};
 
     const NOTHING: Tokens = Tokens { webauthn: false, u2f: false };
     const BOTH: Tokens = Tokens { webauthn: true, u2f: true };
+
+    /// In a realm that demands nothing.
+    fn free(enrolled: Option<&TfaUser>, keys: Keys, tokens: Tokens, release: Release) -> SecondFactor {
+        judge(enrolled, keys, tokens, Realm::built_in("pve").as_ref(), release)
+    }
+
+    /// In the realm `pve` with this setting of `tfa`.
+    fn demanded(tfa: &str, enrolled: Option<&TfaUser>, keys: Keys, release: Release) -> SecondFactor {
+        let realms = domains_cfg::parse(&format!("pve: pve\n\ttfa type={tfa}\n"), release).value.realms;
+        judge(enrolled, keys, BOTH, realms.get("pve"), release)
+    }
 
     fn user(factors: &[(TfaKind, bool)], codes_left: Option<usize>) -> TfaUser {
         let factor = |(kind, enabled): &(TfaKind, bool)| TfaFactor {
@@ -169,7 +226,7 @@ mod tests {
         let alice = user(&[(TfaKind::Totp, true)], Some(3));
         for release in [Pve8, Pve9] {
             for keys in [Keys::None, Keys::Marker, Keys::LegacySecret] {
-                let asked = judge(Some(&alice), keys, NOTHING, release);
+                let asked = free(Some(&alice), keys, NOTHING, release);
                 assert_eq!(asked, SecondFactor::Asked(vec![TfaKind::Totp]));
             }
         }
@@ -178,9 +235,9 @@ mod tests {
     #[test]
     fn release_7_asks_nobody_whose_field_keys_is_empty() {
         let alice = user(&[(TfaKind::Totp, true)], None);
-        assert_eq!(judge(Some(&alice), Keys::None, NOTHING, Pve7), SecondFactor::NotAsked);
-        assert_eq!(judge(Some(&user(&[], Some(1))), Keys::None, NOTHING, Pve7), SecondFactor::NotAsked);
-        let asked = judge(Some(&alice), Keys::Marker, NOTHING, Pve7);
+        assert_eq!(free(Some(&alice), Keys::None, NOTHING, Pve7), SecondFactor::NotAsked);
+        assert_eq!(free(Some(&user(&[], Some(1))), Keys::None, NOTHING, Pve7), SecondFactor::NotAsked);
+        let asked = free(Some(&alice), Keys::Marker, NOTHING, Pve7);
         assert_eq!(asked, SecondFactor::Asked(vec![TfaKind::Totp]));
     }
 
@@ -188,28 +245,85 @@ mod tests {
     fn tokens_without_their_setting_are_not_asked_for() {
         let alice = user(&[(TfaKind::Webauthn, true), (TfaKind::U2f, true)], None);
         assert_eq!(
-            judge(Some(&alice), Keys::Marker, NOTHING, Pve9),
+            free(Some(&alice), Keys::Marker, NOTHING, Pve9),
             SecondFactor::NotUsable(vec![TfaKind::U2f, TfaKind::Webauthn])
         );
         let webauthn_only = Tokens { webauthn: true, u2f: false };
-        let asked = judge(Some(&alice), Keys::Marker, webauthn_only, Pve9);
+        let asked = free(Some(&alice), Keys::Marker, webauthn_only, Pve9);
         assert_eq!(asked, SecondFactor::Asked(vec![TfaKind::Webauthn]));
-        assert_eq!(judge(Some(&alice), Keys::Marker, BOTH, Pve9).kinds().len(), 2);
+        assert_eq!(free(Some(&alice), Keys::Marker, BOTH, Pve9).kinds().len(), 2);
     }
 
     #[test]
     fn recovery_codes_are_asked_for_even_when_none_is_left() {
         let spent = user(&[(TfaKind::Totp, false)], Some(0));
-        let asked = judge(Some(&spent), Keys::None, NOTHING, Pve9);
+        let asked = free(Some(&spent), Keys::None, NOTHING, Pve9);
         assert_eq!(asked, SecondFactor::RecoveryOnly { codes_left: 0 });
     }
 
     #[test]
-    fn a_disabled_factor_is_none_and_an_old_key_depends_on_the_realm() {
+    fn a_disabled_factor_is_none_and_an_old_key_means_nothing_where_the_realm_demands_none() {
         let off = user(&[(TfaKind::Totp, false)], None);
-        assert_eq!(judge(Some(&off), Keys::Marker, BOTH, Pve9), SecondFactor::Disabled);
-        assert_eq!(judge(None, Keys::Marker, BOTH, Pve9), SecondFactor::None);
-        assert_eq!(judge(None, Keys::LegacySecret, BOTH, Pve9), SecondFactor::LegacyKey);
+        assert_eq!(free(Some(&off), Keys::Marker, BOTH, Pve9), SecondFactor::Disabled);
+        assert_eq!(free(None, Keys::Marker, BOTH, Pve9), SecondFactor::None);
+        assert_eq!(free(None, Keys::LegacySecret, BOTH, Pve9), SecondFactor::None);
+    }
+
+    #[test]
+    fn a_realm_that_demands_a_factor_refuses_whoever_has_none_of_that_kind() {
+        let off = user(&[(TfaKind::Totp, false)], None);
+        let webauthn = user(&[(TfaKind::Webauthn, true)], None);
+        for release in [Pve8, Pve9] {
+            for tfa in ["oath", "yubico"] {
+                for enrolled in [None, Some(&off), Some(&webauthn)] {
+                    for keys in [Keys::None, Keys::Marker] {
+                        assert_eq!(demanded(tfa, enrolled, keys, release), SecondFactor::Refused);
+                    }
+                }
+            }
+        }
+        let both = user(&[(TfaKind::Totp, true), (TfaKind::Yubico, true)], Some(1));
+        let kinds = |tfa| demanded(tfa, Some(&both), Keys::None, Pve9);
+        assert_eq!(kinds("oath"), SecondFactor::Asked(vec![TfaKind::Totp]));
+        assert_eq!(kinds("yubico"), SecondFactor::Asked(vec![TfaKind::Yubico]));
+        let codes = user(&[(TfaKind::Webauthn, true)], Some(1));
+        let recovery = SecondFactor::RecoveryOnly { codes_left: 1 };
+        assert_eq!(demanded("oath", Some(&codes), Keys::None, Pve9), recovery);
+    }
+
+    #[test]
+    fn release_7_refuses_only_whose_field_keys_is_empty() {
+        let off = user(&[(TfaKind::Totp, false)], None);
+        for enrolled in [None, Some(&off)] {
+            assert_eq!(demanded("oath", enrolled, Keys::None, Pve7), SecondFactor::Refused);
+        }
+        assert_eq!(demanded("oath", Some(&off), Keys::Marker, Pve7), SecondFactor::Disabled);
+        assert_eq!(demanded("yubico", Some(&off), Keys::Marker, Pve7), SecondFactor::Refused);
+        for tfa in ["oath", "yubico"] {
+            assert_eq!(demanded(tfa, None, Keys::Marker, Pve7), SecondFactor::None);
+        }
+        let webauthn = user(&[(TfaKind::Webauthn, true)], None);
+        assert_eq!(demanded("oath", Some(&webauthn), Keys::Marker, Pve7), SecondFactor::Refused);
+    }
+
+    #[test]
+    fn an_old_key_counts_where_the_realm_demands_it() {
+        for release in [Pve7, Pve8, Pve9] {
+            for tfa in ["oath", "yubico"] {
+                let factor = demanded(tfa, None, Keys::LegacySecret, release);
+                assert_eq!(factor, SecondFactor::LegacyKey);
+            }
+        }
+    }
+
+    #[test]
+    fn an_openid_provider_is_asked_instead_whatever_is_enrolled_here() {
+        let text = "openid: sso\n\tissuer-url https://x\n\tclient-id a\n";
+        let realms = domains_cfg::parse(text, Pve9).value.realms;
+        let alice = user(&[(TfaKind::Totp, true)], None);
+        let of = |name| judge(Some(&alice), Keys::Marker, BOTH, realms.get(name), Pve9);
+        assert_eq!(of("sso"), SecondFactor::Provider);
+        assert_eq!(of("corp"), SecondFactor::NoRealm);
     }
 
     #[test]

@@ -29,7 +29,7 @@ const DOUBT: &str = "?";
 /// The kernel's limit on links in one lookup.
 const MAX_LINKS: usize = 40;
 
-/// How a disk of another machine shows in the real path of its device: iSCSI, Fibre Channel, NVMe over fabrics.
+/// How a disk of another machine shows in the real path of its device: iSCSI, Fibre Channel, `NVMe` over fabrics.
 const REMOTE_PATHS: [&str; 3] = ["/session", "/rport-", "/nvme-fabrics/"];
 
 /// The devices of the host, read as they are asked for.
@@ -126,8 +126,7 @@ impl Lookup<'_> {
     fn mapped(&self) -> &BTreeMap<String, String> {
         self.devices.mapped.get_or_init(|| {
             let names = self.names().into_iter().flatten().filter(|name| name.starts_with("dm-"));
-            let named = names.filter_map(|name| Some((self.sysfs(name, "dm/name").ok()?, name.clone())));
-            named.collect()
+            names.filter_map(|name| Some((self.sysfs(name, "dm/name").ok()?, name.clone()))).collect()
         })
     }
 

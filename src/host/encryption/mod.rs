@@ -168,6 +168,23 @@ impl Host {
 
     /// `guard` is where something must be mounted for the path to be used at all.
     fn below_path(&self, gather: &mut Gather<'_>, path: &str, guard: Option<&str>) -> Result<AtRest, Stop> {
+        let mounted = match self.mounted_at(gather, path)? {
+            Ok(mounted) => mounted,
+            Err(why) => return Ok(AtRest::unknown(why)),
+        };
+        if guard.is_some_and(|guard| real_path(&self.files, guard) != mounted.target) {
+            return Ok(AtRest::unknown(format!("nothing is mounted at {}", guard.unwrap_or(path))));
+        }
+        Ok(self.mount_at_rest(&mounted))
+    }
+
+    /// Whether a path is on the root file system, as far as that can be told.
+    pub(super) fn is_on_root(&self, gather: &mut Gather<'_>, path: &str) -> Result<bool, Stop> {
+        Ok(self.mounted_at(gather, path)?.is_ok_and(|mounted| mounted.target == "/"))
+    }
+
+    /// What is mounted where a path is, or why that is not known.
+    fn mounted_at(&self, gather: &mut Gather<'_>, path: &str) -> Result<Result<Mounted, String>, Stop> {
         let real = real_path(&self.files, path);
         let running = gather.take(self.mounts())?;
         let mounted = match running {
@@ -180,18 +197,13 @@ impl Host {
             None => covering(gather.take(self.planned_mounts())?, &real).cloned(),
         };
         let Some(mounted) = mounted else {
-            return Ok(AtRest::unknown(format!("what is mounted at {path} is not known")));
+            return Ok(Err(format!("what is mounted at {path} is not known")));
         };
-        if guard.is_some_and(|guard| real_path(&self.files, guard) != mounted.target) {
-            return Ok(AtRest::unknown(format!("nothing is mounted at {}", guard.unwrap_or(path))));
-        }
         let only_root = running.is_none() && mounted.target == "/" && !real.starts_with("/var/lib/");
         if only_root && real != "/" && self.files.stat(ZPOOL_CACHE).is_ok() {
-            return Ok(AtRest::unknown(format!(
-                "{path} may be a file system of ZFS, which mounts by itself"
-            )));
+            return Ok(Err(format!("{path} may be a file system of ZFS, which mounts by itself")));
         }
-        Ok(self.mount_at_rest(&mounted))
+        Ok(Ok(mounted))
     }
 
     fn mount_at_rest(&self, mounted: &Mounted) -> AtRest {

@@ -6,10 +6,9 @@ use crate::formats::storage_cfg;
 const LVM: &str = "/etc/lvm/backup/pve";
 
 fn group(devices: &[&str]) -> String {
-    let physical: String = (0..)
-        .zip(devices)
-        .map(|(at, device): (u32, _)| format!("pv{at} {{\n{device}\nstatus = [\"ALLOCATABLE\"]\n}}\n"))
-        .collect();
+    let physical = (0..).zip(devices).fold(String::new(), |text, (at, device): (u32, _)| {
+        text + &format!("pv{at} {{\n{device}\nstatus = [\"ALLOCATABLE\"]\n}}\n")
+    });
     format!(
         "pve {{\nseqno = 5\nphysical_volumes {{\n{physical}}}\nlogical_volumes {{\n\
          root {{\nstatus = [\"VISIBLE\"]\nsegment1 {{\ntype = \"striped\"\nstripes = [\"pv0\", 0]\n}}\n}}\n\
@@ -91,7 +90,7 @@ fn a_backup_that_is_missing_damaged_or_of_another_group_is_unknown() {
         vec![(LVM, on("/dev/sda3").failing(TroubleKind::Denied))],
         vec![(LVM, Node::file(cut.replace("pve {", "other {"))), crypttab()],
         vec![(LVM, Node::file(format!("@ [ {{\n{cut}"))), crypttab()],
-        vec![(LVM, Node::file(cut[..cut.len() / 2].to_owned())), crypttab()],
+        vec![(LVM, Node::file(cut.chars().take(cut.len() / 2).collect::<String>())), crypttab()],
     ] {
         assert!(matches!(at_rest(&host(&files), THIN).class, Class::Unknown(_)), "{files:?}");
     }
@@ -174,7 +173,9 @@ fn without_dev_the_names_of_the_mappings_are_read_from_sys() {
     let host = live(|tree| {
         let links: Vec<String> =
             tree.nodes().map(|(path, _)| path.to_owned()).filter(|path| path.starts_with("/dev/")).collect();
-        links.iter().for_each(|path| tree.remove(path));
+        for path in &links {
+            tree.remove(path);
+        }
         tree.remove("/sys/dev/block/252:5");
     });
     assert_eq!(at_rest(&host, THIN).class, Class::Encrypted);

@@ -160,6 +160,11 @@ impl AddressSet {
         cidr.bounds().map_or_else(Self::empty, |(first, last)| Self::interval(cidr.family(), first, last))
     }
 
+    /// The addresses of several networks.
+    pub fn of_networks(networks: &[Cidr]) -> Self {
+        Self::empty().apply(networks, false)
+    }
+
     /// The addresses from `first` to `last`, both included; none if they are not of one family or not ascending.
     pub fn range(first: IpAddr, last: IpAddr) -> Self {
         if Family::of(first) != Family::of(last) {
@@ -256,6 +261,11 @@ impl AddressSet {
     /// Whether no address is in the set.
     pub fn is_empty(&self) -> bool {
         self.v4.0.is_empty() && self.v6.0.is_empty()
+    }
+
+    /// In how many intervals the set falls: what an operation on it costs.
+    pub fn pieces(&self) -> usize {
+        self.v4.0.len() + self.v6.0.len()
     }
 
     /// The shortest list of networks that make up the set: IPv4 first, then ascending.

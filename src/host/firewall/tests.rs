@@ -4,10 +4,13 @@ use std::net::{IpAddr, Ipv4Addr};
 use proptest::prelude::*;
 
 use super::cover::{AddressSet, Reach};
-use super::rules::{Accept, tcp_accepts};
+use super::exposure::{Exposure, Inbound, Way};
+use super::rules::{Match, written_out};
+use super::{Backend, File};
 use crate::formats::firewall::address::{Cidr, Family};
 use crate::formats::firewall::names::Names;
-use crate::formats::firewall::{Firewall, Level, parse};
+use crate::formats::firewall::rule::Direction;
+use crate::formats::firewall::{Firewall, Level, Verdict, parse};
 use crate::formats::release::Release;
 
 fn cidr(text: &str) -> Cidr {
@@ -31,14 +34,32 @@ fn datacenter(text: &str) -> Firewall {
     parse(text, Level::Datacenter, Release::Pve9, None).value
 }
 
+/// The matches that let the port in.
+fn accepting<'a>(firewall: &'a Firewall, datacenter: Option<&'a Firewall>, port: u16) -> Vec<Match<'a>> {
+    let inbound = written_out(firewall, datacenter, Direction::In);
+    inbound.filter(|found| found.verdict == Verdict::Accept && found.takes_tcp(port)).collect()
+}
+
 /// Line of the rule, line of the call and sources of each rule that lets the port in.
+fn accepts_of(firewall: &Firewall, datacenter: Option<&Firewall>, port: u16) -> Vec<(u32, u32, String)> {
+    let names = Names::of(firewall, datacenter);
+    let mut found: Vec<(u32, u32, Option<AddressSet>)> = Vec::new();
+    for one in accepting(firewall, datacenter, port) {
+        let (line, call) = (one.rule.line, one.call.unwrap_or(one.rule).line);
+        let source = one.source(&names);
+        match found.last_mut() {
+            Some(last) if (last.0, last.1) == (line, call) => {
+                last.2 = last.2.as_ref().and_then(|old| Some(old.union(&source?)));
+            }
+            _ => found.push((line, call, source)),
+        }
+    }
+    let told = |set: Option<AddressSet>| set.map_or_else(|| "unknown".to_owned(), |set| set.to_string());
+    found.into_iter().map(|(line, call, source)| (line, call, told(source))).collect()
+}
+
 fn accepts(text: &str, port: u16) -> Vec<(u32, u32, String)> {
-    let firewall = datacenter(text);
-    let describe = |accept: &Accept<'_>| {
-        let source = accept.source.as_ref().map_or_else(|| "unknown".to_owned(), AddressSet::to_string);
-        (accept.rule.line, accept.line(), source)
-    };
-    tcp_accepts(&firewall, None, port).iter().map(describe).collect()
+    accepts_of(&datacenter(text), None, port)
 }
 
 #[test]
@@ -135,7 +156,7 @@ OUT ACCEPT
     ];
     assert_eq!(accepts(text, 8006), expected);
     let firewall = datacenter(text);
-    let interfaces: Vec<_> = tcp_accepts(&firewall, None, 22).iter().map(|accept| accept.interface).collect();
+    let interfaces: Vec<_> = accepting(&firewall, None, 22).iter().map(Match::interface).collect();
     assert_eq!(interfaces, [Some("vmbr0"), None, None, None]);
 }
 
@@ -173,8 +194,6 @@ fn a_group_called_twice_answers_twice_and_ends_where_it_breaks() {
 fn sources_from_the_software_defined_network_are_unknown() {
     let text = "[RULES]\nIN SSH(ACCEPT) -source +sdn/v0-all\n";
     assert_eq!(accepts(text, 22), [(2, 2, "unknown".to_owned())]);
-    let firewall = datacenter(text);
-    assert_eq!(tcp_accepts(&firewall, None, 22).first().map(Accept::reach), Some(None));
 }
 
 #[test]
@@ -182,11 +201,122 @@ fn rules_of_a_node_take_names_and_groups_from_the_datacenter() {
     let datacenter = datacenter("[IPSET ab]\n10.0.0.0/8\n[group web]\nIN SSH(ACCEPT) -source +ab\n");
     let text = "[RULES]\nGROUP web\nIN SSH(ACCEPT) -source +ab -dest 10.0.0.5\n";
     let node = parse(text, Level::Node, Release::Pve9, Some(&datacenter)).value;
-    let found = tcp_accepts(&node, Some(&datacenter), 22);
-    let sources: Vec<_> = found.iter().map(|accept| (accept.line(), accept.reach())).collect();
-    assert_eq!(sources, [(2, Some(Reach::Private)), (3, Some(Reach::Private))]);
-    let destination = found.last().and_then(|accept| accept.destination.as_ref()).map(AddressSet::to_string);
-    assert_eq!(destination.as_deref(), Some("10.0.0.5"));
+    let private = "10.0.0.0/8".to_owned();
+    let expected = [(4, 2, private.clone()), (3, 3, private)];
+    assert_eq!(accepts_of(&node, Some(&datacenter), 22), expected);
+    let names = Names::of(&node, Some(&datacenter));
+    let last = accepting(&node, Some(&datacenter), 22).pop().and_then(|found| found.destination(&names));
+    assert_eq!(last.map(|set| set.to_string()).as_deref(), Some("10.0.0.5"));
+}
+
+/// cluster.fw and host.fw as files.
+fn files(cluster: &str, host: &str) -> (File, File) {
+    let datacenter = datacenter(cluster);
+    let node = parse(host, Level::Node, Release::Pve9, Some(&datacenter)).value;
+    let file = |path: &str, firewall| File { path: path.to_owned(), firewall, ..File::default() };
+    (file("cluster.fw", datacenter), file("host.fw", node))
+}
+
+/// Who gets in, who may get in, and how often a way in is found.
+fn exposed(cluster: &str, host: &str, backend: Backend, port: u16) -> (String, String, usize) {
+    let (datacenter, node) = files(cluster, host);
+    let addresses = vec!["192.0.2.10".parse().unwrap()];
+    let inbound = Inbound { datacenter: &datacenter, node: Some(&node), backend, addresses };
+    let Exposure { open, unsure, openings } = inbound.tcp(port).unwrap();
+    (open.to_string(), unsure.to_string(), openings.len())
+}
+
+fn iptables(cluster: &str, host: &str) -> (String, String, usize) {
+    exposed(cluster, host, Backend::Iptables, 22)
+}
+
+fn told(open: &str, unsure: &str, openings: usize) -> (String, String, usize) {
+    (open.to_owned(), unsure.to_owned(), openings)
+}
+
+#[test]
+fn rules_of_the_node_come_first_and_the_first_match_decides() {
+    let accept = "[RULES]\nIN SSH(ACCEPT)\n";
+    assert_eq!(iptables(accept, ""), told("0.0.0.0/0, ::/0", "none", 1));
+    assert_eq!(iptables(accept, "[RULES]\nIN SSH(DROP)\n"), told("none", "none", 0));
+    assert_eq!(
+        iptables(accept, "[RULES]\nIN REJECT -source 0.0.0.0/1\n"),
+        told("128.0.0.0/1, ::/0", "none", 1)
+    );
+    assert_eq!(iptables("[RULES]\nIN DROP\nIN SSH(ACCEPT)\n", ""), told("none", "none", 0));
+    assert_eq!(iptables("[RULES]\nIN SSH(ACCEPT)\nIN DROP\n", ""), told("0.0.0.0/0, ::/0", "none", 1));
+}
+
+#[test]
+fn the_policy_decides_about_what_no_rule_matches() {
+    let text = "[OPTIONS]\npolicy_in: ACCEPT\n[RULES]\nIN SSH(DROP) -source 0.0.0.0/0\n";
+    assert_eq!(iptables(text, ""), told("::/0", "none", 1));
+    assert_eq!(iptables("[OPTIONS]\npolicy_in: REJECT\n", ""), told("none", "none", 0));
+    let (datacenter, _) = files("[OPTIONS]\npolicy_in: ACCEPT\n", "");
+    let inbound =
+        Inbound { datacenter: &datacenter, node: None, backend: Backend::Iptables, addresses: vec![] };
+    assert_eq!(inbound.tcp(1).unwrap().openings.first().map(|opening| opening.way), Some(Way::Policy));
+}
+
+#[test]
+fn a_drop_that_is_bound_to_an_interface_or_address_makes_what_follows_unsure() {
+    for bound in ["-i vmbr1", "-dest 192.0.2.10", "-dest 198.51.100.1", "-source +sdn/v0-all"] {
+        let host = format!("[RULES]\nIN DROP -p tcp {bound}\n");
+        assert_eq!(iptables("[RULES]\nIN SSH(ACCEPT) -source 10.0.0.0/8\n", &host).0, "none", "{bound}");
+        assert_eq!(
+            iptables("[RULES]\nIN SSH(ACCEPT) -source 10.0.0.0/8\n", &host).1,
+            "10.0.0.0/8",
+            "{bound}"
+        );
+    }
+    let sport = "[RULES]\nIN DROP -p tcp -sport 1024:65535\nIN SSH(ACCEPT) -source 10.0.0.0/8\n";
+    assert_eq!(iptables(sport, ""), told("10.0.0.0/8", "none", 1), "whoever attacks chooses the port");
+}
+
+#[test]
+fn an_accept_for_the_address_of_the_node_opens_and_for_another_may_open() {
+    let rule =
+        |dest: &str| iptables(&format!("[RULES]\nIN SSH(ACCEPT) -source 10.0.0.0/8 -dest {dest}\n"), "");
+    assert_eq!(rule("192.0.2.0/24"), told("10.0.0.0/8", "none", 1));
+    assert_eq!(rule("192.0.2.11"), told("none", "10.0.0.0/8", 0));
+    let unknown = "[RULES]\nIN SSH(ACCEPT) -source +sdn/v0-all\n";
+    assert_eq!(iptables(unknown, "").1, "0.0.0.0/0, ::/0");
+}
+
+#[test]
+fn management_gets_in_behind_the_rules_of_iptables_and_before_those_of_nftables() {
+    let text =
+        "[IPSET management]\n10.0.0.0/8\n[ALIASES]\nlocal_network 192.0.2.0/24\n[RULES]\nIN DROP -p tcp\n";
+    assert_eq!(exposed(text, "", Backend::Iptables, 22).0, "none");
+    assert_eq!(exposed(text, "", Backend::Nftables, 22).0, "10.0.0.0/8, 192.0.2.0/24");
+    assert_eq!(exposed(text, "", Backend::Nftables, 5950).0, "10.0.0.0/8, 192.0.2.0/24");
+    assert_eq!(exposed(text, "", Backend::Nftables, 80).0, "none");
+    let whole = "[IPSET management]\n0.0.0.0/0\n";
+    assert_eq!(exposed(whole, "", Backend::Iptables, 22).0, "none");
+    assert_eq!(exposed(whole, "", Backend::Nftables, 22).0, "0.0.0.0/0");
+}
+
+#[test]
+fn the_blacklist_counts_before_the_rules_of_iptables_only() {
+    let text = "[IPSET blacklist]\n0.0.0.0/1\n[RULES]\nIN SSH(ACCEPT) -source 0.0.0.0/0\n";
+    assert_eq!(exposed(text, "", Backend::Iptables, 22).0, "128.0.0.0/1");
+    assert_eq!(exposed(text, "", Backend::Nftables, 22).0, "0.0.0.0/0");
+}
+
+#[test]
+fn a_port_of_zero_opens_nothing_under_nftables() {
+    let text = "[RULES]\nIN ACCEPT -p tcp -dport 0 -source 10.0.0.0/8\n";
+    assert_eq!(exposed(text, "", Backend::Iptables, 22).0, "10.0.0.0/8");
+    assert_eq!(exposed(text, "", Backend::Nftables, 22).0, "none");
+}
+
+#[test]
+fn groups_that_call_for_endless_work_are_unknown() {
+    let text = format!("[RULES]\n{}[group ab]\n{}", "GROUP ab\n".repeat(1100), "IN DROP\n".repeat(1100));
+    let (datacenter, _) = files(&text, "");
+    let inbound =
+        Inbound { datacenter: &datacenter, node: None, backend: Backend::Iptables, addresses: vec![] };
+    assert!(inbound.tcp(22).is_err());
 }
 
 /// A network within 10.0.0.0/24.

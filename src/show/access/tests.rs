@@ -1,6 +1,6 @@
 use serde_json::{Value, json};
 
-use crate::files::{Files, Node, Tree};
+use crate::files::{Files, Node, Tree, TroubleKind};
 use crate::formats::release::Release;
 use crate::host::Host;
 use crate::show::{Name, Shown, show};
@@ -28,6 +28,28 @@ acl:1:/pool/IntWebSer:jim@pve:WebDev:
 const TFA_CFG: &str = r#"{"users":{
 "bob@pve":{"totp":[{"id":"a","created":1700000000,"entry":"otpauth://totp/x?secret=JBSWY3DPEHPK3PXP"}]},
 "nancy@pve":{"recovery":{"secret":"00","entries":["11",null],"created":1700000000}}}}"#;
+
+const DOMAINS_CFG: &str = "\
+pve: pve
+\ttfa type=yubico,id=1,key=CANARY-1
+
+ldap: corp
+\tserver1 a
+\tserver2 b
+\tbase_dn ou=x
+\tuser_attr uid
+\tbind_dn cn=pve
+\tpassword CANARY-2
+\tmode ldaps
+\tdefault 1
+
+openid: sso
+\tissuer-url https://u:CANARY-3@sso.example.com/realms/x
+\tclient-id pve
+\tclient-key CANARY-4
+\tautocreate 1
+\tgroups-claim roles
+";
 
 fn host(files: &[(&str, &str)]) -> Host {
     let mut tree = Tree::default();
@@ -137,6 +159,71 @@ fn a_token_tells_whether_it_has_a_secret_and_never_the_secret() {
         assert!(!printed.contains("CANARY") && !printed.contains("JBSWY3DP"));
     }
     assert_eq!(user(&shown(&[]).json, "root@pam")["tokens"][0]["has_secret"], false);
+}
+
+#[test]
+fn realms_are_shown_with_their_effective_settings_and_without_their_secrets() {
+    let shown = shown(&[("/etc/pve/domains.cfg", DOMAINS_CFG)]);
+    let realms = &shown.json["realms"];
+    assert_eq!(
+        realms["pam"],
+        json!({ "type": "pam", "default": false, "second_factor": null, "line": null })
+    );
+    assert_eq!(realms["pve"]["second_factor"], json!({ "kind": "yubico", "has_api_key": true }));
+    let corp = &realms["corp"]["directory"];
+    assert_eq!(
+        (&corp["mode"], &corp["verify"], &corp["tls_version"]),
+        (&json!("ldaps"), &json!(false), &json!("tlsv1_2"))
+    );
+    assert_eq!((&corp["anonymous"], &corp["has_password_in_file"]), (&json!(false), &json!(true)));
+    let sso = &realms["sso"]["openid"];
+    assert_eq!(sso["issuer_url"], "https://sso.example.com/realms/x");
+    assert_eq!((&sso["has_client_key"], &sso["creates_users"]), (&json!(true), &json!(true)));
+    for printed in [shown.print(true), shown.print(false)] {
+        assert!(!printed.contains("CANARY"), "{printed}");
+    }
+    let text = shown.print(false);
+    assert!(
+        text.contains("  corp: ldap, a and b by ldaps, tlsv1_2, certificate not verified, default\n"),
+        "{text}"
+    );
+    assert!(
+        text.contains(
+            "  sso: openid, https://sso.example.com/realms/x, creates users, groups by claim roles\n"
+        )
+    );
+    assert!(text.contains("  pve: pve, demands yubico\n"));
+}
+
+#[test]
+fn what_a_login_asks_for_depends_on_the_realm() {
+    let users = "user:root@pam:1:0::::::\nuser:a@sso:1:0::::::\nuser:b@corp:1:0::::::\nuser:c@gone:1:0::::::\nuser:bob@pve:1:0::::::\n";
+    let shown = shown(&[("/etc/pve/domains.cfg", DOMAINS_CFG), ("/etc/pve/user.cfg", users)]);
+    let (json, text) = (&shown.json, shown.print(false));
+    for words in [
+        "a@sso: enabled, never expires, second factor: left to the OpenID Connect provider\n",
+        "c@gone: enabled, never expires, no such realm, login refused\n",
+        "bob@pve: enabled, never expires, second factor: demanded but none, login refused\n",
+    ] {
+        assert!(text.contains(words), "{text}");
+    }
+    let state = |id: &str| user(json, id)["second_factor"]["state"].clone();
+    assert_eq!(
+        ["a@sso", "b@corp", "c@gone", "bob@pve"].map(state),
+        ["provider", "none", "no-realm", "refused"]
+    );
+}
+
+#[test]
+fn realms_that_could_not_be_read_are_null() {
+    let mut tree = Tree::default();
+    tree.insert("/etc/pve/user.cfg", Node::file(USER_CFG));
+    tree.insert("/etc/pve/priv/tfa.cfg", Node::file(TFA_CFG));
+    tree.insert("/etc/pve/domains.cfg", Node::file("").failing(TroubleKind::Denied));
+    let host = Host::new(Files::memory(tree), None, Some(Release::Pve9));
+    let json = show(&host, Name::Access).unwrap_or_else(|why| panic!("{why}")).json;
+    assert_eq!((&json["realms"], &user(&json, "bob@pve")["second_factor"]), (&Value::Null, &Value::Null));
+    assert_eq!(json["issues"][0]["path"], "/etc/pve/domains.cfg");
 }
 
 #[test]

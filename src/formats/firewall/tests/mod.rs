@@ -5,7 +5,7 @@ use proptest::prelude::*;
 
 use super::address::Address;
 use super::names::Names;
-use super::options::{LogLevel, Options};
+use super::options::{LogLevel, Options, meant_to_enable};
 use super::rule::Rule;
 use super::{Firewall, Level, Lost, LostKind, Verdict, parse};
 use crate::formats::release::Release;
@@ -382,4 +382,21 @@ proptest! {
         let rule = node_rule(&format!("IN ACCEPT {}", parts.join(" ")));
         prop_assert_eq!(rule, node_rule("IN ACCEPT -p tcp -dport 22 -source 10.0.0.0/8 -i eno1 -log info"));
     }
+}
+
+#[test]
+fn a_network_of_prefix_length_zero_is_kept_aside_for_nftables() {
+    let parsed = parse("[IPSET ab]\n0.0.0.0/0\n10.0.0.0/8\n", Level::Datacenter, Release::Pve9, None);
+    let set = &parsed.value.sets["ab"];
+    assert_eq!((set.members.len(), set.whole.len(), parsed.issues.len()), (1, 1, 1));
+    assert_eq!(set.whole[0].line, 2);
+}
+
+#[test]
+fn lines_that_mean_to_switch_on_are_found_wherever_they_stand() {
+    let found = meant_to_enable(
+        "\u{feff}enable: 1\r\n[RULES]\nENABLE=yes # now\n enable \"on\"\n# enable: 1\nenable: 0\nenable:\nenabled: 1\n",
+    );
+    let found: Vec<_> = found.iter().map(|line| (line.line, line.value.as_str())).collect();
+    assert_eq!(found, [(1, "1"), (3, "yes"), (4, "on")]);
 }

@@ -1,32 +1,60 @@
-//! How people prove who they are: passwords and second factors.
+//! How people prove who they are: passwords, second factors, realms.
+
+mod realms;
+
+pub(crate) use realms::{
+    openid_creates_users, openid_over_http, realm_certificate_not_verified, realm_password_in_clear_text,
+    weak_realm_tls,
+};
 
 use super::access::user_line;
 use super::{Judged, Look};
 use crate::catalogue::Severity;
 use crate::formats::crypt_hash::{HashScheme, PasswordField, SHA_ROUNDS_DEFAULT};
+use crate::formats::domains_cfg::Realm;
+use crate::formats::release::Release;
 use crate::formats::user_cfg::names::split_user_id;
 use crate::formats::user_cfg::{Keys, User};
-use crate::host::Stop;
 use crate::host::access::second_factor::{SecondFactor, Tokens, judge, kind_names, needs_tokens, users};
-use crate::host::access::{SHADOW_CFG, Standing, TFA_CFG, USER_CFG};
+use crate::host::access::{DOMAINS_CFG, SHADOW_CFG, Standing, TFA_CFG, USER_CFG, realm_of};
 use crate::host::datacenter::DATACENTER_CFG;
+use crate::host::{Doubt, Stop};
 use crate::outcome::{Evidence, Judgement, Subject, SubjectKind};
 
 /// The realm whose passwords stand in priv/shadow.cfg.
 const REALM_PVE: &str = "pve";
 
-/// The realm of the nodes' own accounts.
-const REALM_PAM: &str = "pam";
-
 /// What the login of a user asks for besides the password.
-fn second_factor(look: &Look<'_>, id: &str, keys: Keys) -> Result<SecondFactor, Stop> {
+pub(super) fn second_factor(look: &Look<'_>, id: &str, keys: Keys) -> Result<SecondFactor, Stop> {
     let enrolled = users(look.take(look.host.tfa())?)?.get(id);
     let tokens = if needs_tokens(enrolled) {
         Tokens::of(look.take(look.host.datacenter())?)
     } else {
         Tokens::default()
     };
-    Ok(judge(enrolled, keys, tokens, look.host.release()?))
+    let rules = *look.take(look.host.login_rules())?;
+    let of = |realm: Option<&Realm>| judge(enrolled, keys, tokens, realm, rules);
+    let (_, name) = split_user_id(id).ok_or_else(|| Stop::unknown(USER_CFG, "has a user without a realm"))?;
+    // A built-in realm asks for what is enrolled even if what it sets besides is doubtful.
+    if let Some(bare) = Realm::built_in(name) {
+        let least = of(Some(&bare));
+        if matches!(least, SecondFactor::Asked(_) | SecondFactor::RecoveryOnly { .. }) {
+            return Ok(realm(look, id).map_or(least, |realm| of(Some(realm))));
+        }
+    }
+    Ok(of(realm_of(look.take(look.host.realms())?, name)?))
+}
+
+/// The realm of a user, as far as it is known.
+fn realm<'h>(look: &Look<'h>, id: &str) -> Option<&'h Realm> {
+    let (_, name) = split_user_id(id)?;
+    look.host.realms().value.as_ref().ok()?.realms.get(name)
+}
+
+/// The line that makes a realm demand a second factor.
+fn demand(look: &Look<'_>, id: &str) -> Option<Evidence> {
+    let line = realm(look, id)?.second_factor.as_ref()?.line;
+    Some(Evidence::at(DOMAINS_CFG, line).key("tfa"))
 }
 
 /// Whether the login of a user asks for a second factor.
@@ -43,14 +71,28 @@ pub(super) fn asked_for(look: &Look<'_>, id: &str, user: &User) -> Result<Judgem
         SecondFactor::RecoveryOnly { .. } => {
             return Ok(Judgement::pass("is asked for a second factor (recovery codes only)"));
         }
+        SecondFactor::Refused => {
+            let summary = "cannot log in with a password alone: the realm demands a second factor he does not have";
+            return Ok(Judgement::pass(summary).with_all(demand(look, id)));
+        }
+        SecondFactor::NoRealm => return Ok(Judgement::pass("cannot log in: there is no such realm")),
+        SecondFactor::LegacyKey if *look.take(look.host.login_rules())? > Release::Pve7 => {
+            let summary = "the realm demands a second factor, and user.cfg has the key of an old release";
+            return Ok(Judgement::pass(summary).with_all(demand(look, id)));
+        }
         SecondFactor::LegacyKey => {
             return Err(Stop::unknown(
                 USER_CFG,
-                "has a key of an old release for this user, which counts only where his realm sets `tfa`",
+                "has a key of an old release for this user; if it is malformed, the password alone is enough",
             ));
         }
+        SecondFactor::Provider => {
+            let what = "an OpenID Connect provider logs this user in; whether it asks for a second factor is not seen from here";
+            let line = realm(look, id).and_then(|realm| realm.line);
+            return Err(Stop::Unknown(Doubt { line, ..Doubt::about(DOMAINS_CFG, what) }));
+        }
         SecondFactor::NotAsked => Judgement::fail(
-            "is not asked for the second factor he has: release 7 only looks at it if the field `keys` is set",
+            "is not asked for the second factor he has: before 8.0.4 it counts only if the field `keys` is set",
         )
         .with_all(user_line(user).map(|line| line.observed("keys is empty").expected("x"))),
         SecondFactor::NotUsable(kinds) => Judgement::fail(format!(
@@ -72,25 +114,14 @@ pub(super) fn asked_for(look: &Look<'_>, id: &str, user: &User) -> Result<Judgem
 /// What to say of a user who has no password that a second factor could go with.
 fn without_password(look: &Look<'_>, id: &str) -> Result<Option<Judgement>, Stop> {
     let Some((name, realm)) = split_user_id(id) else { return Ok(None) };
-    match realm {
-        REALM_PAM => Ok(None),
-        REALM_PVE => {
-            let Some(passwords) = look.take(look.host.pve_passwords())? else {
-                return Err(Stop::unknown(
-                    SHADOW_CFG,
-                    "is missing: whether this user has a password is not known",
-                ));
-            };
-            let usable = passwords.get(name).is_some_and(|entry| entry.password.is_usable());
-            Ok((!usable).then(|| Judgement::pass("cannot log in with a password: he has none")))
-        }
-        _ => Err(Stop::unknown(
-            TFA_CFG,
-            format!(
-                "has no usable factor of this user; whether the provider of the realm {realm} asks for one is not seen from here"
-            ),
-        )),
+    if realm != REALM_PVE {
+        return Ok(None);
     }
+    let Some(passwords) = look.take(look.host.pve_passwords())? else {
+        return Err(Stop::unknown(SHADOW_CFG, "is missing: whether this user has a password is not known"));
+    };
+    let usable = passwords.get(name).is_some_and(|entry| entry.password.is_usable());
+    Ok((!usable).then(|| Judgement::pass("cannot log in with a password: he has none")))
 }
 
 /// `authentication/user-without-second-factor`
@@ -140,7 +171,8 @@ pub(crate) fn recovery_codes_only(look: &Look<'_>) -> Judged {
             SecondFactor::Asked(kinds) => {
                 return Ok(Judgement::pass(format!("has {}", kind_names(&kinds))));
             }
-            _ => return Err(Stop::not_applicable("this user is asked for no second factor")),
+            SecondFactor::LegacyKey => return Ok(Judgement::pass("has the key of an old release")),
+            _ => return Err(Stop::not_applicable("no second factor of this user counts")),
         };
         let summary = match codes_left {
             0 => "recovery codes are the only second factor and none is left: nobody can log in as this user"

@@ -1,0 +1,90 @@
+//! Where packages come from and whether apt can trust it.
+
+mod coverage;
+mod preference;
+mod subscription;
+mod trust;
+
+pub(crate) use coverage::{
+    configuration_unreadable, debian_security_missing, proxmox_source_missing, sources_unreadable,
+    suite_mismatch,
+};
+pub(crate) use preference::{default_release_blocks_security, pin_blocks_security};
+pub(crate) use subscription::{
+    enterprise_and_no_subscription_mixed, enterprise_without_subscription, test_repository_enabled,
+};
+pub(crate) use trust::{
+    credentials_in_readable_file, setup_writable_by_others, third_party_without_signed_by,
+    tls_verification_off, unsigned_source_trusted, validity_date_not_checked,
+};
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::Look;
+use crate::formats::apt_sources::{Entry, SourceType};
+use crate::host::Stop;
+use crate::host::apt::Source;
+use crate::outcome::{Evidence, Subject, SubjectKind};
+
+/// Sources that are judged as one thing.
+struct Group<'h> {
+    /// What they have in common; the id of the subject.
+    id: String,
+    /// At least one.
+    sources: Vec<&'h Source>,
+}
+
+impl Group<'_> {
+    fn subject(&self) -> Subject {
+        Subject::new(SubjectKind::Repository, &self.id)
+    }
+
+    /// The lines the sources stand on.
+    fn evidence(&self, key: &str) -> Vec<Evidence> {
+        let places: BTreeSet<(&str, u32)> =
+            self.sources.iter().map(|source| (source.path.as_str(), source.entry.line)).collect();
+        places.into_iter().map(|(path, line)| Evidence::at(path, line).key(key).observed(&self.id)).collect()
+    }
+}
+
+/// Sources with the same `id`, sorted by it.
+fn groups<'h>(sources: impl Iterator<Item = &'h Source>, id: fn(&Entry) -> String) -> Vec<Group<'h>> {
+    let mut groups: BTreeMap<String, Vec<&Source>> = BTreeMap::new();
+    for source in sources {
+        groups.entry(id(&source.entry)).or_default().push(source);
+    }
+    groups.into_iter().map(|(id, sources)| Group { id, sources }).collect()
+}
+
+/// `<uri> <suite>`: one archive for apt.
+fn archive(entry: &Entry) -> String {
+    format!("{} {}", entry.uri.trim_end_matches('/'), entry.suite)
+}
+
+/// `<uri> <suite> <component>`.
+fn repository(entry: &Entry) -> String {
+    match &entry.component {
+        Some(component) => format!("{} {component}", archive(entry)),
+        None => archive(entry),
+    }
+}
+
+/// Whether it brings packages that are installed, not sources to build.
+pub(super) fn is_binary(source: &Source) -> bool {
+    source.entry.source_type == SourceType::Deb
+}
+
+/// The name of the Debian release that is installed.
+fn codename<'h>(look: &Look<'h>) -> Result<&'h str, Stop> {
+    let os = look.take(look.host.os())?;
+    if os.id.is_empty() {
+        return Err(Stop::unknown("/etc/os-release", "does not say which system this is"));
+    }
+    if os.id != "debian" {
+        return Err(Stop::not_applicable("this is not Debian"));
+    }
+    if os.version_codename.is_empty() {
+        return Err(Stop::unknown("/etc/os-release", "does not name the Debian release"));
+    }
+    Ok(&os.version_codename)
+}

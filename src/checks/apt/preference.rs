@@ -1,0 +1,118 @@
+//! Whether security updates win over what is installed.
+
+use super::codename;
+use crate::checks::{Judged, Look};
+use crate::formats::apt_conf::Tree;
+use crate::formats::apt_match::{self, Archive};
+use crate::formats::apt_sources::Uri;
+use crate::host::Stop;
+use crate::host::apt::priority::{By, DEFAULT_RELEASE, INSTALLED_PIN, Priority, priority};
+use crate::host::apt::repository::{Part, RELEASED_BY_ROLE, Repository, Vendor, base_suite, debian_major};
+use crate::outcome::{Evidence, Judgement, Subject};
+
+/// The priorities of the release itself and of its security updates.
+struct Priorities {
+    main: Priority,
+    security: Priority,
+}
+
+impl Priorities {
+    /// Whether a security update never becomes the candidate: the release wins, or what is installed does.
+    fn block_security(&self) -> bool {
+        self.security.value < self.main.value || self.security.value < INSTALLED_PIN
+    }
+}
+
+/// What Debian's Release files of `part` say for the release `codename`. The suite is named by its role, which
+/// changes with time: every role counts.
+fn debian(look: &Look<'_>, codename: &str, part: Part) -> Result<Archive, Stop> {
+    let (suffix, label, host) = match part {
+        Part::Security => ("-security", "Debian-Security", "security.debian.org"),
+        _ => ("", "Debian", "deb.debian.org"),
+    };
+    let sources = look.take(look.host.apt_sources())?;
+    let found = sources.used().find(|source| {
+        Repository::of(&source.entry).vendor == Vendor::Debian(part)
+            && base_suite(&source.entry.suite) == codename
+    });
+    let major = debian_major(codename).ok_or_else(|| {
+        Stop::unknown("/etc/os-release", format!("names the release {codename}, which is not known"))
+    })?;
+    Ok(Archive {
+        origin: "Debian".to_owned(),
+        label: label.to_owned(),
+        suites: RELEASED_BY_ROLE.iter().map(|role| format!("{role}{suffix}")).collect(),
+        codename: format!("{codename}{suffix}"),
+        version: major.to_string(),
+        has_point_releases: part != Part::Security,
+        component: "main".to_owned(),
+        host: found.map_or_else(|| host.to_owned(), |source| Uri::parse(&source.entry.uri).host),
+    })
+}
+
+fn priorities(look: &Look<'_>, tree: &Tree) -> Result<Priorities, Stop> {
+    let codename = codename(look)?;
+    let preferences = look.take(look.host.apt_preferences())?;
+    let of = |part| {
+        let archive = debian(look, codename, part)?;
+        priority(&archive, tree, preferences).ok_or_else(|| {
+            Stop::unknown(
+                "/etc/apt",
+                "has a pin or a default release with a pattern that is not understood here",
+            )
+        })
+    };
+    Ok(Priorities { main: of(Part::Main)?, security: of(Part::Security)? })
+}
+
+/// `apt/default-release-blocks-security`
+pub(crate) fn default_release_blocks_security(look: &Look<'_>) -> Judged {
+    let tree = &look.take(look.host.apt_conf())?.tree;
+    let Some(setting) = tree.find(DEFAULT_RELEASE) else {
+        return look.one(Subject::node(), Judgement::pass("no default release is set"));
+    };
+    let evidence = Evidence::at(&*setting.file, setting.line).key(DEFAULT_RELEASE).observed(&setting.value);
+    let priorities = priorities(look, tree)?;
+    let raised = matches!(priorities.main.by, By::DefaultRelease(_));
+    let judgement = if raised && priorities.block_security() {
+        Judgement::fail(format!(
+            "the default release has priority {} and its security updates have {}: they are never installed",
+            priorities.main.value, priorities.security.value
+        ))
+    } else if raised || names_a_source(look, &setting.value)? {
+        Judgement::pass("the default release does not hold back security updates")
+    } else {
+        Judgement::unknown(
+            "the default release is none of the configured suites: apt may refuse every command",
+        )
+    };
+    look.one(Subject::node(), judgement.with(evidence))
+}
+
+/// Whether the value is the suite of a source as it is written there.
+fn names_a_source(look: &Look<'_>, value: &str) -> Result<bool, Stop> {
+    let sources = look.take(look.host.apt_sources())?;
+    let mut used = sources.used();
+    Ok(used.any(|source| apt_match::expression(value, &source.entry.suite) == Some(true)))
+}
+
+/// `apt/pin-blocks-security`: the pins by themselves, as if no default release were set.
+pub(crate) fn pin_blocks_security(look: &Look<'_>) -> Judged {
+    let priorities = priorities(look, &Tree::default())?;
+    let pinned = |priority: &Priority| match &priority.by {
+        By::Pin(path, line) => {
+            Some(Evidence::at(path, *line).key("Pin-Priority").observed(priority.value.to_string()))
+        }
+        _ => None,
+    };
+    let evidence = [&priorities.main, &priorities.security].into_iter().filter_map(pinned);
+    let judgement = Judgement::fail_if(
+        priorities.block_security(),
+        format!(
+            "security updates have priority {} and the release has {}: they are never installed",
+            priorities.security.value, priorities.main.value
+        ),
+        "no pin for all packages holds back security updates",
+    );
+    look.one(Subject::node(), judgement.with_all(evidence))
+}

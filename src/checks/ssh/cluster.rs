@@ -1,0 +1,184 @@
+//! Settings of sshd that the nodes of a cluster cannot live with: they reach each other as root, with root's RSA key,
+//! and know each other by their RSA host keys.
+
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+
+use super::evidence;
+use super::login::{root_groups, situations};
+use crate::catalogue::Severity;
+use crate::checks::{Judged, Look};
+use crate::formats::sshd::{Connection, Effective, Met, Situations, group_listed, user_listed};
+use crate::host::Stop;
+use crate::outcome::{Judgement, Subject, SubjectKind};
+
+/// The ciphers in root's client configuration, which pve-cluster writes (`PVE::Cluster::Setup`).
+const CLIENT_CIPHERS: [&str; 6] = [
+    "aes128-ctr",
+    "aes192-ctr",
+    "aes256-ctr",
+    "aes128-gcm@openssh.com",
+    "aes256-gcm@openssh.com",
+    "chacha20-poly1305@openssh.com",
+];
+
+/// The signatures an RSA key can make, as far as clients since Proxmox VE 7 ask for them.
+const RSA_SIGNATURES: [&str; 2] = ["rsa-sha2-256", "rsa-sha2-512"];
+
+/// Bits of the key pve-cluster makes for root (`ssh-keygen -t rsa -b 4096`).
+const ROOT_KEY_BITS: u32 = 4096;
+
+/// The variable in which the console's ticket is passed to another node.
+const TICKET: &str = "LC_PVE_TICKET";
+
+/// What no node can do any more.
+const LOGIN: &str = "the other nodes cannot log in here as root: migration, replication and consoles fail";
+const TUNNEL: &str = "live migration cannot tunnel through ssh";
+const CONSOLE: &str = "consoles of guests on this node do not open from other nodes";
+
+/// One setting the cluster depends on.
+struct Rule {
+    keyword: &'static str,
+    severity: Severity,
+    breaks: &'static str,
+    /// Whether these values break it.
+    broken: fn(&[&str], &Peer<'_>) -> Met,
+}
+
+/// Another node that logs in as root.
+struct Peer<'p> {
+    connection: Connection<'p>,
+    config: &'p Effective,
+}
+
+const fn rule(keyword: &'static str, breaks: &'static str, broken: fn(&[&str], &Peer<'_>) -> Met) -> Rule {
+    Rule { keyword, severity: Severity::High, breaks, broken }
+}
+
+const RULES: &[Rule] = &[
+    rule("permitrootlogin", LOGIN, |values, _| is_any(values, &["no", "forced-commands-only"])),
+    rule("pubkeyauthentication", LOGIN, |values, _| is_any(values, &["no"])),
+    rule("denyusers", LOGIN, |values, peer| user_listed(values, &peer.connection, peer.config)),
+    rule("allowusers", LOGIN, |values, peer| {
+        not_listed(values, user_listed(values, &peer.connection, peer.config))
+    }),
+    rule("denygroups", LOGIN, |values, peer| group_listed(values, &peer.connection)),
+    rule("allowgroups", LOGIN, |values, peer| not_listed(values, group_listed(values, &peer.connection))),
+    rule("authenticationmethods", LOGIN, |values, _| has_none(values, &["any", "publickey"])),
+    rule("forcecommand", LOGIN, |values, _| Met::from(values.iter().any(|value| *value != "none"))),
+    rule("pubkeyacceptedalgorithms", LOGIN, |values, _| has_none(values, &RSA_SIGNATURES)),
+    rule("requiredrsasize", LOGIN, |values, _| {
+        let bits = values.first().and_then(|bits| bits.parse::<u32>().ok());
+        Met::from(bits.is_some_and(|bits| bits > ROOT_KEY_BITS))
+    }),
+    rule("hostkeyalgorithms", LOGIN, |values, _| has_none(values, &RSA_SIGNATURES)),
+    rule("hostkey", LOGIN, |values, _| without_rsa_key(values)),
+    rule("ciphers", LOGIN, |values, _| has_none(values, &CLIENT_CIPHERS)),
+    Rule {
+        severity: Severity::Medium,
+        ..rule("disableforwarding", TUNNEL, |values, _| is_any(values, &["yes"]))
+    },
+    Rule {
+        severity: Severity::Medium,
+        ..rule("allowstreamlocalforwarding", TUNNEL, |values, _| is_any(values, &["no", "remote"]))
+    },
+    Rule {
+        severity: Severity::Medium,
+        ..rule("acceptenv", CONSOLE, |values, _| {
+            use crate::formats::glob_pattern::Pattern;
+            Met::from(!values.iter().any(|pattern| Pattern::new(pattern).matches(TICKET)))
+        })
+    },
+];
+
+fn is_any(values: &[&str], bad: &[&str]) -> Met {
+    values.iter().any(|value| bad.contains(value)).into()
+}
+
+fn has_none(values: &[&str], good: &[&str]) -> Met {
+    Met::from(!values.iter().any(|value| good.contains(value)))
+}
+
+/// A list that lets in only those it names.
+fn not_listed(values: &[&str], listed: Met) -> Met {
+    match listed {
+        _ if values.is_empty() => Met::No,
+        Met::No => Met::Yes,
+        Met::Open => Met::Open,
+        Met::Yes => Met::No,
+    }
+}
+
+/// Host keys are told by the names `ssh-keygen -A` gives them; what is in a file of another name is open.
+fn without_rsa_key(paths: &[&str]) -> Met {
+    let named = |path: &str, kind: &str| path.rsplit('/').next().is_some_and(|name| name.contains(kind));
+    if paths.iter().any(|path| named(path, "rsa")) {
+        return Met::No;
+    }
+    let other = |path: &&str| named(path, "ed25519") || named(path, "ecdsa");
+    if paths.iter().all(other) { Met::Yes } else { Met::Open }
+}
+
+/// `ssh/hardening-breaks-the-cluster`
+pub(crate) fn hardening_breaks_the_cluster(look: &Look<'_>) -> Judged {
+    look.take(look.host.cluster_files())?;
+    if !look.host.is_clustered()? {
+        return Err(Stop::not_applicable("this node is in no cluster"));
+    }
+    let sshd = look.take(look.host.sshd())?;
+    let config = sshd.in_force()?;
+    let groups = root_groups(look, config)?;
+    let resolved = config.value_of("usedns").is_some_and(|value| value.text == "yes");
+    let mut views: Vec<(Peer<'_>, Situations<'_>)> = Vec::new();
+    for address in peers(look)? {
+        let connection = Connection { user: Some("root"), groups, address, resolved };
+        views.push((Peer { connection, config }, situations(sshd, config, &connection)?));
+    }
+    let known = RULES.iter().filter(|rule| config.setting(rule.keyword).is_some());
+    look.each(
+        known,
+        |rule| Subject::new(SubjectKind::Setting, rule.keyword),
+        |look, rule| {
+            sshd.doubts_about(&[rule.keyword]).for_each(|doubt| look.doubt(doubt));
+            let mut worst = (Met::No, None);
+            for (peer, situations) in &views {
+                let met = over_all(rule, peer, situations);
+                if met > worst.0 {
+                    worst = (met, situations.each().find(|one| (rule.broken)(&one.values(rule.keyword), peer) > Met::No));
+                }
+            }
+            let Rule { keyword, breaks, .. } = rule;
+            let (met, situation) = worst;
+            let values = situation.as_ref().map(|situation| situation.values(keyword).join(" ")).unwrap_or_default();
+            let shown = if values.is_empty() { "empty" } else { &values };
+            let found = situation.map(|situation| evidence(sshd, keyword, situation.source(keyword), shown));
+            let judgement = match met {
+                Met::No => Judgement::pass(format!("{keyword} lets the nodes work together")),
+                Met::Open => Judgement::unknown(format!("whether {keyword} lets the nodes work together depends on what is not known of their connections")),
+                Met::Yes => Judgement::fail(format!("{keyword} is {shown}: {breaks}")).severity(rule.severity),
+            };
+            Ok(judgement.with_all(found))
+        },
+    )
+}
+
+/// Whether the values break it in all situations, in some or in none.
+fn over_all(rule: &Rule, peer: &Peer<'_>, situations: &Situations<'_>) -> Met {
+    let mets: BTreeSet<Met> =
+        situations.candidates(rule.keyword).iter().map(|values| (rule.broken)(values, peer)).collect();
+    match (mets.first(), mets.last()) {
+        (Some(Met::Yes), _) => Met::Yes,
+        (_, Some(Met::No)) => Met::No,
+        _ => Met::Open,
+    }
+}
+
+/// The addresses of the other nodes; one that is not known where none is told.
+fn peers(look: &Look<'_>) -> Result<Vec<Option<IpAddr>>, Stop> {
+    let members = look.take(look.host.members())?;
+    let own = look.host.node_name();
+    let others = members.nodes.iter().filter(|(name, _)| Some(name.as_str()) != own.as_deref());
+    let addresses: BTreeSet<Option<IpAddr>> =
+        others.map(|(_, node)| node.ip.as_deref().and_then(|ip| ip.parse().ok())).collect();
+    if addresses.is_empty() { Ok(vec![None]) } else { Ok(addresses.into_iter().collect()) }
+}

@@ -1,0 +1,225 @@
+//! What a pin or `APT::Default-Release` says about an archive.
+//!
+//! Follows apt `apt-pkg/versionmatch.cc` (`pkgVersionMatch`, `ExpressionMatches`, `FileMatch`), the same in apt 2.2
+//! to 3.0.
+
+use regex::bytes::RegexBuilder;
+
+use super::apt_text;
+
+/// An archive as its Release file describes it. Where a value is not told without the file, every value it may
+/// have is listed: `stable` is called `oldstable` one day.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Archive {
+    /// `Origin`.
+    pub origin: String,
+    /// `Label`.
+    pub label: String,
+    /// `Suite`, each name it may have.
+    pub suites: Vec<String>,
+    /// `Codename`.
+    pub codename: String,
+    /// Major number of `Version`.
+    pub version: String,
+    /// `Version` has a point release behind the major number.
+    pub has_point_releases: bool,
+    /// The component of its packages.
+    pub component: String,
+    /// The host it comes from, empty for local files.
+    pub host: String,
+}
+
+impl Archive {
+    fn has_version(&self, pattern: &str) -> bool {
+        let point = format!("{}.", self.version);
+        match pattern.strip_suffix('*') {
+            Some(start) => {
+                self.version.starts_with(start) || (self.has_point_releases && start.starts_with(&point))
+            }
+            None if self.has_point_releases => pattern.starts_with(&point),
+            None => pattern == self.version,
+        }
+    }
+}
+
+/// Whether the data of a `release` pin (or the value of `APT::Default-Release`) matches; `None` for a regular
+/// expression that is not understood here.
+pub fn release(data: &str, archive: &Archive) -> Option<bool> {
+    let data = apt_text::trim(data);
+    if data == "*" {
+        return Some(true);
+    }
+    let any = |pattern: &str, texts: &[String]| {
+        texts.iter().try_fold(false, |found, text| Some(found || expression(pattern, text)?))
+    };
+    if !data.contains('=') {
+        if data.starts_with(|first: char| first.is_ascii_digit()) {
+            return Some(archive.has_version(data));
+        }
+        return Some(any(data, &archive.suites)? || expression(data, &archive.codename)?);
+    }
+    let mut asked = false;
+    for part in data.split(',').map(apt_text::trim) {
+        // The field is one letter in any case; a part without a value does not count.
+        let (Some(field), Some(pattern)) = (part.chars().next(), part.get(2..)) else { continue };
+        if pattern.is_empty() || part.as_bytes().get(1) != Some(&b'=') {
+            continue;
+        }
+        asked = true;
+        let matches = match field.to_ascii_lowercase() {
+            'v' => archive.has_version(pattern),
+            'o' => expression(pattern, &archive.origin)?,
+            'a' => any(pattern, &archive.suites)?,
+            'n' => expression(pattern, &archive.codename)?,
+            'l' => expression(pattern, &archive.label)?,
+            'c' => expression(pattern, &archive.component)?,
+            // `b`: an archive has files of every architecture that is asked for.
+            _ => true,
+        };
+        if !matches {
+            return Some(false);
+        }
+    }
+    Some(asked)
+}
+
+/// Whether the data of an `origin` pin (a host, in quotes if need be) matches.
+pub fn origin(data: &str, archive: &Archive) -> Option<bool> {
+    let data = apt_text::trim(data);
+    let host = data.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).unwrap_or(data);
+    expression(host, &archive.host)
+}
+
+/// apt's `ExpressionMatches`: a regular expression between slashes, else a shell pattern; case does not count.
+/// `None` for a regular expression that is not understood here.
+pub fn expression(pattern: &str, text: &str) -> Option<bool> {
+    let between_slashes = pattern.strip_prefix('/').and_then(|rest| rest.strip_suffix('/'));
+    let regex = match between_slashes {
+        Some(regex) => regex.to_owned(),
+        None => of_glob(pattern),
+    };
+    let regex = RegexBuilder::new(&regex).unicode(false).case_insensitive(true).build().ok()?;
+    Some(regex.is_match(text.as_bytes()))
+}
+
+/// The regular expression of a shell pattern. Sets in brackets are taken over: they mean the same but for `!`.
+fn of_glob(pattern: &str) -> String {
+    let mut regex = String::from("^");
+    let mut rest = pattern.chars();
+    while let Some(c) = rest.next() {
+        match c {
+            '*' => regex.push_str(".*"),
+            '?' => regex.push('.'),
+            '[' if rest.as_str().contains(']') => {
+                regex.push('[');
+                for c in rest.by_ref() {
+                    match c {
+                        '!' if regex.ends_with('[') => regex.push('^'),
+                        '\\' | '[' | '&' | '~' => regex.extend(['\\', c]),
+                        _ => regex.push(c),
+                    }
+                    if c == ']' {
+                        break;
+                    }
+                }
+            }
+            '\\' => regex.push_str(&regex::escape(&rest.next().unwrap_or('\\').to_string())),
+            c => regex.push_str(&regex::escape(&c.to_string())),
+        }
+    }
+    regex.push('$');
+    regex
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn main() -> Archive {
+        Archive {
+            origin: "Debian".to_owned(),
+            label: "Debian".to_owned(),
+            suites: vec!["stable".to_owned(), "oldstable".to_owned()],
+            codename: "trixie".to_owned(),
+            version: "13".to_owned(),
+            has_point_releases: true,
+            component: "main".to_owned(),
+            host: "deb.debian.org".to_owned(),
+        }
+    }
+
+    fn security() -> Archive {
+        Archive {
+            label: "Debian-Security".to_owned(),
+            suites: vec!["stable-security".to_owned(), "oldstable-security".to_owned()],
+            codename: "trixie-security".to_owned(),
+            has_point_releases: false,
+            host: "security.debian.org".to_owned(),
+            ..main()
+        }
+    }
+
+    /// Whether it matches the main and the security archive.
+    fn both(data: &str) -> [Option<bool>; 2] {
+        [release(data, &main()), release(data, &security())]
+    }
+
+    #[test]
+    fn a_plain_name_is_a_suite_or_a_codename_and_not_its_security_suite() {
+        for name in ["trixie", "stable", "TRIXIE", "trixi[e]", "tri?ie"] {
+            assert_eq!(both(name), [Some(true), Some(false)], "{name}");
+        }
+        assert_eq!(both("trixie*"), [Some(true), Some(true)]);
+        assert_eq!(both("forky"), [Some(false), Some(false)]);
+        assert_eq!(both("*"), [Some(true), Some(true)]);
+    }
+
+    #[test]
+    fn the_regular_expression_of_the_release_notes_matches_both() {
+        assert_eq!(both("/^trixie(|-security|-updates)$/"), [Some(true), Some(true)]);
+        assert_eq!(both("/^trixie$/"), [Some(true), Some(false)]);
+        assert_eq!(both("/tri(/"), [None, None], "not understood");
+    }
+
+    #[test]
+    fn fields_are_all_to_match() {
+        assert_eq!(both("o=Debian"), [Some(true), Some(true)]);
+        assert_eq!(both("o=Debian,l=Debian"), [Some(true), Some(false)]);
+        assert_eq!(both("l=Debian-Security"), [Some(false), Some(true)]);
+        assert_eq!(both("a=stable"), [Some(true), Some(false)]);
+        assert_eq!(both("n=trixie*, c=main"), [Some(true), Some(true)]);
+        assert_eq!(both("o=,x"), [Some(false), Some(false)], "nothing asked matches nothing");
+    }
+
+    #[test]
+    fn a_number_is_a_version_and_point_releases_are_only_in_the_main_archive() {
+        assert_eq!(both("13*"), [Some(true), Some(true)]);
+        assert_eq!(both("13.*"), [Some(true), Some(false)]);
+        assert_eq!(both("13"), [Some(false), Some(true)]);
+        assert_eq!(both("v=13.7"), [Some(true), Some(false)]);
+        assert_eq!(both("12*"), [Some(false), Some(false)]);
+    }
+
+    #[test]
+    fn an_origin_is_a_host() {
+        assert_eq!(origin("\"security.debian.org\"", &security()), Some(true));
+        assert_eq!(origin("*.debian.org", &main()), Some(true));
+        assert_eq!(origin("\"\"", &main()), Some(false));
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(256))]
+
+        #[test]
+        fn never_panics(data in "[a-c=,*?/\\[\\]!\\\\()|^$.0-9 ]{0,12}|\\PC{0,12}") {
+            let _ = (release(&data, &main()), origin(&data, &main()), expression(&data, &data));
+        }
+
+        #[test]
+        fn a_text_matches_itself(text in "[a-zA-Z0-9._-]{0,12}") {
+            prop_assert_eq!(expression(&text, &text), Some(true));
+        }
+    }
+}
