@@ -43,12 +43,26 @@ pub struct Outcome {
     pub reason: Option<String>,
     /// Every subject, sorted by its identity.
     pub subjects: Vec<SubjectOutcome>,
+    /// How many passing subjects were left out of `subjects`, see [`Outcome::without_passes`].
+    pub passes_left_out: usize,
 }
 
 impl Outcome {
     /// How many subjects were examined.
     pub fn examined(&self) -> usize {
-        self.subjects.iter().filter(|one| matches!(one.verdict, Verdict::Pass | Verdict::Fail)).count()
+        let listed = self.subjects.iter().filter(|one| matches!(one.verdict, Verdict::Pass | Verdict::Fail));
+        listed.count() + self.passes_left_out
+    }
+
+    /// The same without the subjects there is nothing to say about: a report only counts them, and a cluster of ten
+    /// thousand guests has hundreds of thousands.
+    #[must_use]
+    pub fn without_passes(mut self) -> Self {
+        let examined = self.examined();
+        self.subjects.retain(|one| matches!(one.verdict, Verdict::Fail | Verdict::Unknown));
+        self.passes_left_out = examined - self.failed().count();
+        self.subjects.shrink_to_fit();
+        self
     }
 
     /// The subjects that failed.
@@ -91,7 +105,7 @@ fn settle(host: &Host, check: &'static Check, judged: Judged, common: &[Doubt]) 
     let mut subjects: Vec<SubjectOutcome> = tally.counted.into_iter().map(outcome).collect();
     subjects.sort_by(|a, b| a.subject.cmp(&b.subject).then_with(|| b.verdict.cmp(&a.verdict)));
     let verdict = subjects.iter().map(|one| one.verdict).max().unwrap_or(Verdict::Unknown);
-    Outcome { check, verdict, reason: None, subjects }
+    Outcome { check, verdict, reason: None, subjects, passes_left_out: 0 }
 }
 
 /// Nothing was judged. What looks as if there were nothing to judge may just not have been understood.
@@ -106,7 +120,7 @@ fn stopped(check: &'static Check, stop: Stop, common: &[Doubt]) -> Outcome {
 }
 
 fn whole(check: &'static Check, verdict: Verdict, reason: String) -> Outcome {
-    Outcome { check, verdict, reason: Some(reason), subjects: Vec::new() }
+    Outcome { check, verdict, reason: Some(reason), subjects: Vec::new(), passes_left_out: 0 }
 }
 
 fn subject_outcome(

@@ -1,6 +1,6 @@
 //! What a judgement is made of: verdict, subject, evidence, fingerprint.
 
-use std::fmt;
+use std::fmt::{self, Write as _};
 
 use serde::Serialize;
 use sha2::{Digest, Sha256};
@@ -289,10 +289,17 @@ impl Fingerprint {
         };
         let mut hash = Sha256::new();
         for part in ["pa1", check, scope, scope_key, subject.kind.name(), &subject.id] {
-            hash.update(format!("{}:{part},", part.len()));
+            hash.update(part.len().to_string());
+            hash.update(":");
+            hash.update(part);
+            hash.update(",");
         }
-        let hex = hash.finalize().iter().take(16).fold(String::new(), |hex, byte| format!("{hex}{byte:02x}"));
-        Self(format!("pa1:{hex}"))
+        let mut text = String::from("pa1:");
+        for byte in hash.finalize().iter().take(16) {
+            // Writing to a string cannot fail.
+            let _ = write!(text, "{byte:02x}");
+        }
+        Self(text)
     }
 }
 

@@ -151,18 +151,19 @@ impl Schema {
 /// What a property string says: aliases resolved, booleans written `1` and `0`, values of secret keys left out.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Properties {
-    values: BTreeMap<&'static str, String>,
+    /// Sorted by key. Not a map: there are many of these, and each holds a handful of pairs.
+    values: Vec<(&'static str, String)>,
 }
 
 impl Properties {
     /// The value of `key`. A secret key has the empty text.
     pub fn get(&self, key: &str) -> Option<&str> {
-        self.values.get(key).map(String::as_str)
+        self.values.iter().find(|(name, _)| *name == key).map(|(_, value)| value.as_str())
     }
 
     /// Whether `key` is given at all.
     pub fn has(&self, key: &str) -> bool {
-        self.values.contains_key(key)
+        self.get(key).is_some()
     }
 
     /// The value of a boolean key.
@@ -184,7 +185,7 @@ impl Properties {
 
     /// The keys that are given, in order of their names.
     pub fn keys(&self) -> impl Iterator<Item = &'static str> {
-        self.values.keys().copied()
+        self.values.iter().map(|(key, _)| *key)
     }
 }
 
@@ -299,7 +300,7 @@ impl Reader {
                 _ => {}
             }
         }
-        Ok(Properties { values: self.values })
+        Ok(Properties { values: self.values.into_iter().collect() })
     }
 }
 

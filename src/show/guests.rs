@@ -308,10 +308,7 @@ fn ct_disks(ct: &LxcSection) -> Vec<ShownDisk> {
 
 fn ct_binds(ct: &LxcSection) -> Vec<ShownBind> {
     let points = ct.root_file_system().into_iter().chain(ct.mount_points()).filter_map(|point| {
-        let source = match point.source {
-            Source::Path(path) => path,
-            _ => return None,
-        };
+        let Source::Path(source) = point.source else { return None };
         let (option, target, read_only, line) = (point.option, point.target, point.read_only, point.line);
         Some(ShownBind { option, source, target, read_only, line })
     });
