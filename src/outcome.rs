@@ -7,6 +7,7 @@ use sha2::{Digest, Sha256};
 
 use crate::catalogue::schema::{Scope, Severity};
 use crate::host::Host;
+use crate::host::guests::Guest;
 
 /// How a check or one of its subjects ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -145,6 +146,17 @@ impl Subject {
     pub fn on(mut self, node: impl Into<String>) -> Self {
         self.node = Some(node.into());
         self
+    }
+}
+
+impl Guest {
+    /// The guest as what is judged.
+    pub fn subject(&self) -> Subject {
+        let subject = Subject::new(SubjectKind::Guest, self.vmid.to_string()).on(&self.node);
+        match self.name() {
+            Some(name) => subject.named(name),
+            None => subject,
+        }
     }
 }
 

@@ -13,7 +13,6 @@ use crate::formats::guest::qemu::{self, QemuConfig};
 use crate::formats::release::Release;
 use crate::formats::vmlist::{self, Vmlist};
 use crate::formats::{Issue, Parsed};
-use crate::outcome::{Subject, SubjectKind};
 
 /// All guests as the cluster file system knows them. Only the mounted one has it: a copy of a tree may lack it.
 const VMLIST: &str = "/etc/pve/.vmlist";
@@ -130,15 +129,6 @@ impl Guest {
     /// Whether it is on the audited node.
     pub fn is_local(&self, host: &Host) -> bool {
         host.node_name().is_some_and(|name| name == self.node)
-    }
-
-    /// The guest as what is judged.
-    pub fn subject(&self) -> Subject {
-        let subject = Subject::new(SubjectKind::Guest, self.vmid.to_string()).on(&self.node);
-        match self.name() {
-            Some(name) => subject.named(name),
-            None => subject,
-        }
     }
 }
 
