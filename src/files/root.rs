@@ -14,10 +14,6 @@ use nix::sys::stat::{FileStat, Mode, SFlag, fstat};
 
 use super::{Answer, Entry, FOLDER_LIMIT, Kind, Meta, TroubleKind};
 
-/// First read of a file on pmxcfs: the daemon copies the whole file per request, and a short read is its end,
-/// so one large read is one round trip.
-const CLUSTER_BUFFER: usize = 128 * 1024;
-
 /// First read of a file in `/proc` or `/sys`: the kernel allocates and clears what is asked for.
 const KERNEL_BUFFER: usize = 4 * 1024;
 
@@ -144,13 +140,13 @@ struct Plan {
 
 impl Plan {
     fn new(path: &str, size: u64) -> Self {
-        if path.starts_with("/etc/pve/") {
-            return Self { buffer: CLUSTER_BUFFER, short_read_is_the_end: true };
-        }
+        // pmxcfs copies the whole file per request, and a short read is its end: one read of a byte more than the
+        // size is one round trip. (A larger buffer only costs memory to clear: 128 KiB tripled the system time.)
+        let short_read_is_the_end = path.starts_with("/etc/pve/");
         let kernel = path.starts_with("/proc/") || path.starts_with("/sys/");
         let known = usize::try_from(size).unwrap_or(0).saturating_add(1);
         let buffer = if kernel || size == 0 { KERNEL_BUFFER } else { known };
-        Self { buffer, short_read_is_the_end: false }
+        Self { buffer, short_read_is_the_end }
     }
 }
 
