@@ -55,18 +55,8 @@ fn binds(ct: &LxcSection) -> Vec<Bind> {
 const OWN_FILE_SYSTEMS: [&str; 4] = ["devpts", "mqueue", "ramfs", "tmpfs"];
 
 /// File systems that are the kernel's own files. `mqueue` and `devpts` are the container's own.
-const KERNEL_FILE_SYSTEMS: [&str; 10] = [
-    "bpf",
-    "cgroup",
-    "cgroup2",
-    "configfs",
-    "debugfs",
-    "efivarfs",
-    "proc",
-    "securityfs",
-    "sysfs",
-    "tracefs",
-];
+const KERNEL_FILE_SYSTEMS: [&str; 10] =
+    ["bpf", "cgroup", "cgroup2", "configfs", "debugfs", "efivarfs", "proc", "securityfs", "sysfs", "tracefs"];
 
 /// Whether the line mounts files of the kernel anew.
 pub(super) fn mounts_kernel_files(entry: &MountEntry) -> bool {

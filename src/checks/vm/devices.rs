@@ -2,11 +2,14 @@
 
 use crate::catalogue::Severity;
 use crate::checks::Look;
-use crate::checks::host_path::normalised;
+use crate::checks::host_path::{self, Grip, normalised};
+use crate::formats::directory_mapping::MappedFolder;
 use crate::formats::guest::Source;
 use crate::formats::guest::qemu::{Disk, QemuSection, UsbDevice};
 use crate::formats::kernel_cmdline::same_name;
+use crate::host::Stop;
 use crate::host::guests::Guest;
+use crate::host::mappings::DIRECTORY_CFG;
 use crate::outcome::{Evidence, Judgement};
 
 /// Arguments are added to the command line of QEMU, which runs as root.
@@ -118,6 +121,49 @@ fn mapped_name(device: &str) -> String {
         }
         _ => device.to_owned(),
     }
+}
+
+/// A folder worth the keys of the node is shared; the program that shares it runs as root and writes.
+pub(super) fn sensitive_folder_shared(
+    look: &Look<'_>,
+    guest: &Guest,
+    vm: &QemuSection,
+) -> Result<Judgement, Stop> {
+    const GRIP: Grip = Grip { read_only: false, as_root: true };
+    let shares = vm.virtiofs();
+    if shares.is_empty() {
+        return Ok(Judgement::pass("no folder of the node is shared"));
+    }
+    let folders = look.take(look.host.mapped_folders())?;
+    let mut worst = None;
+    let mut places = Vec::new();
+    let mut missing = None;
+    for share in &shares {
+        let at = || Evidence::at(&guest.path, share.line).key(&share.option).observed(&share.mapping);
+        let of_node = |folder: &&MappedFolder| folder.id == share.mapping && folder.node == guest.node;
+        let mut found = folders.iter().filter(of_node).peekable();
+        if found.peek().is_none() {
+            missing.get_or_insert_with(at);
+        }
+        for folder in found {
+            let Some(severity) = host_path::severity(&folder.path, GRIP) else { continue };
+            worst = worst.max(Some(severity));
+            let mapped = Evidence::at(DIRECTORY_CFG, folder.line).key("map").observed(&folder.path);
+            places.extend([at(), mapped.expected("a folder made for this guest")]);
+        }
+    }
+    Ok(match (worst, missing) {
+        (Some(worst), _) => {
+            Judgement::fail("the virtual machine writes as root to a sensitive folder of the node")
+                .severity(worst)
+                .with_all(places)
+        }
+        (None, Some(place)) => {
+            Judgement::unknown(format!("which folder of node {} is shared is not known", guest.node))
+                .with(place)
+        }
+        (None, None) => Judgement::pass("no sensitive folder of the node is shared"),
+    })
 }
 
 /// A network device without bridge is behind QEMU's own translation of addresses.

@@ -37,6 +37,11 @@ pub(crate) fn disk_outside_storage(look: &Look<'_>) -> Judged {
     each(look, |look, guest, config| Ok(devices::disk_outside_storage_of(look, guest, &config.current)))
 }
 
+/// `vm/sensitive-folder-shared`
+pub(crate) fn sensitive_folder_shared(look: &Look<'_>) -> Judged {
+    each(look, |look, guest, config| devices::sensitive_folder_shared(look, guest, &config.current))
+}
+
 /// `vm/user-mode-network`
 pub(crate) fn user_mode_network(look: &Look<'_>) -> Judged {
     each_current(look, devices::user_mode_network)

@@ -197,7 +197,10 @@ impl MountEntry {
 
     /// Whether it is read-only: the last of `ro` and `rw` counts.
     pub fn is_read_only(&self) -> bool {
-        self.options.iter().rfind(|option| matches!(option.as_str(), "ro" | "rw")).is_some_and(|last| last == "ro")
+        self.options
+            .iter()
+            .rfind(|option| matches!(option.as_str(), "ro" | "rw"))
+            .is_some_and(|last| last == "ro")
     }
 }
 
