@@ -76,6 +76,7 @@ pub fn run(host: &Host, now: Timestamp, check: &'static Check, settings: &Settin
     if let Err(stop) = applies(host, check.when) {
         return stopped(check, stop, &[]);
     }
+    host.set_clock(now);
     let look = Look::new(host, now, check, settings);
     match catch_unwind(AssertUnwindSafe(|| look.judge())) {
         Ok(judged) => settle(host, check, judged, &look.doubts()),

@@ -4,6 +4,10 @@
 //! `[WEEKDAYS] [[YEAR-]MONTH-DAY] [[HOUR:]MINUTE[:SECOND]] [UTC]`, or a word such as `daily`. Only whether a text is
 //! one is answered here; upstream drops a schedule that is none, and with it the job.
 
+use std::collections::BTreeSet;
+
+use jiff::civil::Date;
+
 /// Words that are a whole schedule.
 const WORDS: [&str; 10] = [
     "minutely",
@@ -42,6 +46,77 @@ const LENGTH_LIMIT: usize = 128;
 /// Whether `text` is a schedule upstream accepts.
 pub(crate) fn is_valid(text: &str) -> bool {
     text.chars().count() <= LENGTH_LIMIT && is_event(text)
+}
+
+/// Whether `text`, a schedule upstream accepts, names dates and none of them is `first` or later. On which day of the
+/// week a date falls is not looked at.
+pub(crate) fn is_over(text: &str, first: Date) -> bool {
+    let days =
+        if text.starts_with(|first: char| first.is_ascii_alphabetic()) { weekdays(text) } else { None };
+    let rest = days.map_or(text, blanks);
+    let Some(after) = date(rest) else { return false };
+    let parts: Vec<&str> = rest.strip_suffix(after).unwrap_or_default().split('-').collect();
+    let (year, month, day) = match parts.as_slice() {
+        [year, month, day] => (*year, *month, *day),
+        [month, day] => ("*", *month, *day),
+        _ => return false,
+    };
+    let first_year = u32::try_from(first.year()).unwrap_or_default();
+    let years = first_year..first_year.saturating_add(YEARS_LOOKED_AT);
+    let is_open =
+        year.starts_with('*') || members(year, YEARS).range(first_year + YEARS_LOOKED_AT..).next().is_some();
+    let is_in = |list: &BTreeSet<u32>, value: u32| list.contains(&value);
+    let (listed, months, days) = (members(year, YEARS), members(month, MONTHS), members(day, DAYS_OF_MONTH));
+    // Years of two digits are left alone.
+    if listed.first().is_some_and(|year| *year < 100) && !year.starts_with('*') {
+        return false;
+    }
+    let comes = years.filter(|each| is_in(&listed, *each)).any(|year| {
+        months.iter().any(|month| {
+            days.iter().any(|day| {
+                let narrow = |value: u32| i8::try_from(value).ok();
+                let date = i16::try_from(year).ok().zip(narrow(*month)).zip(narrow(*day));
+                date.and_then(|((year, month), day)| Date::new(year, month, day).ok())
+                    .is_some_and(|date| date >= first)
+            })
+        })
+    });
+    !comes
+        && (!is_open
+            || !(1..=12).any(|month| is_in(&months, month) && days.iter().any(|day| fits(month, *day))))
+}
+
+/// How many years ahead each date is tried; the 29th of February is among them at least once.
+const YEARS_LOOKED_AT: u32 = 9;
+
+/// Whether a month ever has this day.
+fn fits(month: u32, day: u32) -> bool {
+    let last = match month {
+        2 => 29,
+        4 | 6 | 9 | 11 => 30,
+        _ => 31,
+    };
+    (1..=last).contains(&day)
+}
+
+/// The values of a part that is valid.
+fn members(part: &str, limit: u32) -> BTreeSet<u32> {
+    let mut members = BTreeSet::new();
+    for item in part.split(',') {
+        let (range, step) =
+            item.split_once('/').map_or((item, None), |(range, step)| (range, step.parse().ok()));
+        let (from, to) = match range.split_once("..") {
+            _ if range == "*" => (Some(0), limit - 1),
+            Some((from, to)) => (from.parse().ok(), to.parse().unwrap_or(limit - 1)),
+            None => {
+                let value = range.parse().ok();
+                (value, if step.is_some() { limit - 1 } else { value.unwrap_or_default() })
+            }
+        };
+        let step = step.unwrap_or(1_usize).max(1);
+        members.extend((from.unwrap_or(0)..=to.min(limit - 1)).step_by(step));
+    }
+    members
 }
 
 fn is_event(text: &str) -> bool {
@@ -199,6 +274,38 @@ mod tests {
     fn an_hour_past_the_day_is_read_as_a_minute() {
         assert!(is_valid("25:00") && is_valid("24:30"));
         assert!(!is_valid("60:00"));
+    }
+
+    #[test]
+    fn a_schedule_is_over_when_none_of_its_dates_is_still_to_come() {
+        let first = Date::new(2026, 11, 20).unwrap();
+        for text in [
+            "2020-01-01 00:00",
+            "*-2-30 00:00",
+            "2-30",
+            "2019..2024-*-*",
+            "2026-11-19 21:00",
+            "2020/2000-1-1",
+        ] {
+            assert!(is_valid(text) && is_over(text, first), "{text}");
+        }
+        for text in [
+            "21:00",
+            "daily",
+            "mon..fri 02:30",
+            "sat *-1..7 15:00",
+            "2030-10-22",
+            "2100-1-1",
+            "*-2-29 00:00",
+            "2026-11-20",
+            "*-*-* 00:00:00",
+            "*/2-1-1",
+            "2020..2030/5-*-1",
+            "2020,2027-1-1",
+            "*-05",
+        ] {
+            assert!(is_valid(text) && !is_over(text, first), "{text}");
+        }
     }
 
     #[test]

@@ -18,12 +18,15 @@ pub mod guests;
 pub mod hookscripts;
 pub mod identity;
 pub mod kernels;
+pub mod mappings;
 pub mod proxy;
 pub mod sshd;
 pub mod storage;
 pub mod system;
 
 use std::cell::OnceCell;
+
+use jiff::Timestamp;
 
 use crate::files::Files;
 use crate::formats::release::Release;
@@ -50,6 +53,8 @@ pub struct Host {
     proxy: proxy::Facts,
     storage: storage::Facts,
     backup: backup::Facts,
+    mappings: mappings::Facts,
+    clock: OnceCell<Timestamp>,
     encryption: encryption::Facts,
     release: OnceCell<Result<Release, Stop>>,
 }
@@ -75,6 +80,8 @@ impl Host {
             proxy: proxy::Facts::default(),
             storage: storage::Facts::default(),
             backup: backup::Facts::default(),
+            mappings: mappings::Facts::default(),
+            clock: OnceCell::new(),
             encryption: encryption::Facts::default(),
             release: OnceCell::new(),
         }
@@ -88,6 +95,11 @@ impl Host {
         self.live
             .as_ref()
             .ok_or_else(|| Stop::unknown("the running system", "is needed to tell; this is a tree"))
+    }
+
+    /// Sets the clock of the run, for facts about what is still to come; only the first time counts.
+    pub(crate) fn set_clock(&self, now: Timestamp) {
+        self.clock.get_or_init(|| now);
     }
 
     /// Whether this is the running host.

@@ -5,7 +5,8 @@ use crate::checks::host_path::{is_raw_device, normalised};
 use crate::formats::guest::lxc::{Device, LxcSection, RawKey};
 use crate::outcome::{Evidence, Judgement};
 
-use super::{evidence, last_value, privileged_or};
+use super::mounts::mounts_kernel_files;
+use super::{evidence, privileged_or};
 
 /// Major numbers of disks: loop, sd, md, nbd, drbd, mmc, zvol, device-mapper and `NVMe` (kernel `devices.txt`;
 /// 252 to 254 are handed out at boot).
@@ -27,14 +28,15 @@ pub(super) fn all_devices_allowed(path: &str, ct: &LxcSection) -> Judgement {
         .with_all(bad.into_iter().map(|raw| evidence(path, raw).expected("the one device that is needed")))
 }
 
-/// The rules in force, in order: an empty rule clears those before it, and so does a denial of everything.
+/// The rules in force, in order: an empty rule clears those before it, and so does a denial of everything, which is
+/// the letter alone (LXC, `device_cgroup_rule_parse`).
 fn dangerous_rules(ct: &LxcSection) -> Vec<&RawKey> {
     let mut bad = Vec::new();
     for raw in &ct.raw {
         match raw.name.as_str() {
             "lxc.cgroup2.devices.allow" if raw.value.is_empty() => bad.clear(),
             "lxc.cgroup2.devices.allow" if opens_disk_or_memory(&raw.value) => bad.push(raw),
-            "lxc.cgroup2.devices.deny" if raw.value.starts_with('a') => bad.clear(),
+            "lxc.cgroup2.devices.deny" if raw.value == "a" => bad.clear(),
             _ => {}
         }
     }
@@ -104,22 +106,71 @@ pub(super) fn hooks_or_includes(path: &str, ct: &LxcSection) -> Judgement {
         name.starts_with("lxc.hook.") && name != "lxc.hook.version"
             || (name.starts_with("lxc.net.") && name.contains(".script."))
     };
+    let is_log = |name: &str| matches!(name, "lxc.console.logfile" | "lxc.log.file");
     let is_bad = |raw: &&RawKey| {
+        let name = raw.name.as_str();
+        let is_include = || match include(&raw.value) {
+            Include::Foreign => true,
+            Include::UserNamespace | Include::Nesting => ct.is_privileged(),
+            Include::Common | Include::Other => false,
+        };
         !raw.value.is_empty()
-            && (is_hook(&raw.name) || (raw.name == "lxc.include" && !is_shipped(&raw.value)))
+            && (is_hook(name)
+                || (name == "lxc.include" && is_include())
+                || (is_log(name) && !normalised(&raw.value).starts_with("/var/log/")))
     };
     let bad: Vec<&RawKey> = ct.raw.iter().filter(is_bad).collect();
     if bad.is_empty() {
-        return Judgement::pass("no raw key names a program or another configuration");
+        return Judgement::pass("no raw key names a program, a log elsewhere or another configuration");
     }
-    Judgement::fail("raw keys run programs of the node as root or take settings from elsewhere")
+    let only_logs = bad.iter().all(|raw| is_log(&raw.name));
+    let what = if only_logs {
+        "LXC writes a log as root to a file of the node outside of /var/log"
+    } else {
+        "raw keys run programs of the node as root or take settings from elsewhere"
+    };
+    Judgement::fail(what)
         // The text of a hook may hold anything: only its key is shown.
         .with_all(bad.into_iter().map(|raw| Evidence::at(path, raw.line).key(&raw.name)))
 }
 
-/// Whether an included file is one of the package lxc-pve.
-pub(super) fn is_shipped(file: &str) -> bool {
-    file.starts_with("/usr/share/lxc/config/") && !file.contains("..")
+/// A file that `lxc.include` names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Include {
+    /// What Proxmox VE itself includes into every container.
+    Common,
+    /// What Proxmox VE includes into unprivileged containers: drops no capability and mounts `/sys` writable.
+    UserNamespace,
+    /// Mounts `/proc` and `/sys` once more and changes the profile of `AppArmor`.
+    Nesting,
+    /// Another one of the package lxc-pve.
+    Other,
+    /// A file of somebody else.
+    Foreign,
+}
+
+impl Include {
+    /// Whether the file may change what is judged.
+    pub(super) fn changes(self, ct: &LxcSection) -> bool {
+        match self {
+            Self::Common => false,
+            Self::UserNamespace => ct.is_privileged(),
+            Self::Nesting | Self::Other | Self::Foreign => true,
+        }
+    }
+}
+
+/// Which file an include names.
+pub(super) fn include(file: &str) -> Include {
+    match file.strip_prefix("/usr/share/lxc/config/") {
+        None => Include::Foreign,
+        Some(name) if name.contains("..") => Include::Foreign,
+        Some(name) if name.contains('/') => Include::Other,
+        Some("nesting.conf") => Include::Nesting,
+        Some(name) if name == "common.conf" || name.ends_with(".common.conf") => Include::Common,
+        Some(name) if name == "userns.conf" || name.ends_with(".userns.conf") => Include::UserNamespace,
+        Some(_) => Include::Other,
+    }
 }
 
 /// Parts of the names of environment variables whose values are secrets.
@@ -150,8 +201,47 @@ pub(super) fn secret_in_environment(path: &str, ct: &LxcSection) -> Judgement {
     Judgement::fail("secrets stand in the configuration in clear text").with_all(secrets)
 }
 
-/// Words of `lxc.mount.auto` that make the kernel's own files writable.
-const WRITABLE: [&str; 4] = ["proc:rw", "sys:rw", "cgroup:rw", "cgroup-full:rw"];
+/// Words of `lxc.mount.auto` that make the kernel's own files writable. Without a word of its own a control group is
+/// writable where the container keeps `CAP_SYS_ADMIN`, which a privileged one does.
+const WRITABLE: [&str; 8] =
+    ["proc:rw", "sys:rw", "cgroup", "cgroup:rw", "cgroup-full", "cgroup-full:rw", "cgroup2", "cgroup2:rw"];
+
+/// The lines of `lxc.mount.auto` whose last word on a part of the kernel makes it writable. LXC adds the lines up,
+/// keeps one choice each for `/proc`, `/sys` and the control groups, and forgets all at an empty line.
+fn writable_auto_mounts(ct: &LxcSection) -> Vec<&RawKey> {
+    let mut last = [None, None, None];
+    for raw in ct.raw_keys("lxc.mount.auto") {
+        if raw.value.is_empty() {
+            last = [None, None, None];
+        }
+        for word in raw.value.split_whitespace() {
+            let [proc, sys, cgroup] = &mut last;
+            let place = match word.split(':').next().unwrap_or_default() {
+                "proc" => proc,
+                "sys" => sys,
+                "cgroup" | "cgroup-full" | "cgroup2" => cgroup,
+                _ => continue,
+            };
+            *place = Some(raw).filter(|_| WRITABLE.contains(&word.trim_end_matches(":force")));
+        }
+    }
+    let mut bad: Vec<&RawKey> = last.into_iter().flatten().collect();
+    bad.sort_by_key(|raw| raw.line);
+    bad.dedup_by_key(|raw| raw.line);
+    bad
+}
+
+/// Lines that mount the kernel's own files by hand, or include a file that does.
+fn writable_mounts(ct: &LxcSection) -> impl Iterator<Item = &RawKey> {
+    let entries = ct.mount_entries();
+    let bad = entries.into_iter().filter(|entry| mounts_kernel_files(entry) && !entry.is_read_only());
+    let lines: Vec<u32> = bad.map(|entry| entry.line).collect();
+    ct.raw.iter().filter(move |raw| match raw.name.as_str() {
+        "lxc.mount.entry" => lines.contains(&raw.line),
+        "lxc.include" => matches!(include(&raw.value), Include::UserNamespace | Include::Nesting),
+        _ => false,
+    })
+}
 
 /// A privileged container may write to `/proc`, `/sys` or the control groups of the node.
 pub(super) fn kernel_files_writable(path: &str, ct: &LxcSection) -> Judgement {
@@ -163,11 +253,9 @@ pub(super) fn kernel_files_writable(path: &str, ct: &LxcSection) -> Judgement {
     if features.force_rw_sys {
         places.push(Evidence::at(path, features.line).key("features").observed("force_rw_sys=1"));
     }
-    if let Some(raw) = last_value(ct, "lxc.mount.auto")
-        && raw.value.split_whitespace().any(|word| WRITABLE.contains(&word.trim_end_matches(":force")))
-    {
-        places.push(evidence(path, raw).expected("proc:mixed sys:mixed"));
-    }
+    let automatic = writable_auto_mounts(ct).into_iter();
+    places.extend(automatic.map(|raw| evidence(path, raw).expected("proc:mixed sys:mixed")));
+    places.extend(writable_mounts(ct).map(|raw| evidence(path, raw).expected("no such line")));
     if places.is_empty() {
         return Judgement::pass("the kernel's own files are mounted as Proxmox VE does it");
     }

@@ -6,6 +6,7 @@ use crate::catalogue::Severity;
 use crate::formats::guest::lxc::{HostId, IdMap, IdRange, LxcSection, RawKey};
 use crate::outcome::{Evidence, Judgement};
 
+use super::devices::{Include, include};
 use super::{evidence, last_value, privileged_or};
 
 /// Root of the container is root of the node.
@@ -91,6 +92,13 @@ const UNCONFINED: [&str; 2] = ["unconfined", "unchanged"];
 
 /// `AppArmor` does not confine the container.
 pub(super) fn apparmor_unconfined(path: &str, ct: &LxcSection) -> Judgement {
+    let is_generated = ct.apparmor_profile().is_none_or(|raw| raw.value == "generated");
+    let added = if is_generated { added_rules(ct) } else { Vec::new() };
+    if !added.is_empty() {
+        return Judgement::fail("raw rules allow more than the generated AppArmor profile does")
+            .severity(privileged_or(ct, Severity::High, Severity::Medium))
+            .with_all(added.into_iter().map(|raw| evidence(path, raw).expected("rules that deny")));
+    }
     match ct.apparmor_profile() {
         Some(raw) if UNCONFINED.contains(&raw.value.as_str()) => {
             Judgement::fail("AppArmor does not confine the container")
@@ -102,6 +110,37 @@ pub(super) fn apparmor_unconfined(path: &str, ct: &LxcSection) -> Judgement {
         }
         None => Judgement::pass("the generated AppArmor profile confines the container"),
     }
+}
+
+/// Lines that add rules to the generated profile other than denials; an empty line clears those before it.
+fn added_rules(ct: &LxcSection) -> Vec<&RawKey> {
+    let mut added = Vec::new();
+    for raw in ct.raw_keys("lxc.apparmor.raw") {
+        if raw.value.is_empty() {
+            added.clear();
+        } else if !only_denies(&raw.value) {
+            added.push(raw);
+        }
+    }
+    added
+}
+
+/// Whether every rule of a line is a denial. Commas inside brackets end no rule.
+fn only_denies(line: &str) -> bool {
+    let mut depth = 0_i32;
+    let mut rules = line.split(|letter: char| {
+        match letter {
+            '(' | '{' | '[' => depth += 1,
+            ')' | '}' | ']' => depth -= 1,
+            _ => {}
+        }
+        letter == ',' && depth <= 0
+    });
+    rules.all(|rule| {
+        let rule = rule.trim();
+        let rule = rule.strip_prefix("audit ").map_or(rule, str::trim_start);
+        rule.is_empty() || rule.starts_with("deny ")
+    })
 }
 
 /// A privileged container may mount `/proc` and `/sys` anew.
@@ -144,22 +183,35 @@ pub(super) fn capabilities_kept(path: &str, ct: &LxcSection) -> Judgement {
         return Judgement::pass("the capabilities LXC takes away are taken away");
     }
     let owns_kernel = kept.iter().any(|name| OWN_THE_KERNEL.contains(name));
-    let lines = ct.raw.iter().filter(|raw| matches!(raw.name.as_str(), "lxc.cap.drop" | "lxc.cap.keep"));
+    let lines = ct.raw.iter().filter(|raw| match raw.name.as_str() {
+        "lxc.cap.drop" | "lxc.cap.keep" => true,
+        "lxc.include" => include(&raw.value) == Include::UserNamespace,
+        _ => false,
+    });
     Judgement::fail(format!("a privileged container keeps {}", kept.join(", ")))
         .severity(if owns_kernel { Severity::Critical } else { Severity::High })
         .with_all(lines.map(|raw| evidence(path, raw)))
 }
 
-/// An empty `lxc.cap.drop` clears the list before it, LXC's own entries included; `lxc.cap.keep` has an effect only
+/// An empty `lxc.cap.drop` clears the list before it, LXC's own entries included, and so does an included
+/// `userns.conf` of LXC; `lxc.cap.keep` has an effect only
 /// then, for LXC refuses to start a container with both.
 fn kept_capabilities(ct: &LxcSection) -> Vec<&'static str> {
-    let drop: Vec<&RawKey> = ct.raw_keys("lxc.cap.drop").collect();
-    let Some(cleared) = drop.iter().rposition(|raw| raw.value.is_empty()) else { return Vec::new() };
+    let clears = |raw: &RawKey| match raw.name.as_str() {
+        "lxc.include" => include(&raw.value) == Include::UserNamespace,
+        _ => raw.value.is_empty(),
+    };
+    let of = |name: &str| {
+        let is_of = |raw: &&RawKey| raw.name == name || (raw.name == "lxc.include" && clears(raw));
+        ct.raw.iter().filter(is_of).collect::<Vec<&RawKey>>()
+    };
+    let drop = of("lxc.cap.drop");
+    let Some(cleared) = drop.iter().rposition(|raw| clears(raw)) else { return Vec::new() };
     let has = |raw: &RawKey, (name, number): (&str, &str)| {
         raw.value.split_whitespace().any(|word| word == name || word == number)
     };
-    let keep: Vec<&RawKey> = ct.raw_keys("lxc.cap.keep").collect();
-    let keep = keep.get(keep.iter().rposition(|raw| raw.value.is_empty()).map_or(0, |at| at + 1)..);
+    let keep = of("lxc.cap.keep");
+    let keep = keep.get(keep.iter().rposition(|raw| clears(raw)).map_or(0, |at| at + 1)..);
     let keep = keep.unwrap_or_default();
     let dropped = drop.get(cleared + 1..).unwrap_or_default();
     let is_kept = |capability: (&str, &str)| {

@@ -111,7 +111,15 @@ pub(crate) fn kernel_files_writable(look: &Look<'_>) -> Judged {
 
 /// `container/sensitive-bind-mount`
 pub(crate) fn sensitive_bind_mount(look: &Look<'_>) -> Judged {
-    each(look, mounts::sensitive_bind_mount)
+    each_doubting(look, mounts::sensitive_bind_mount, |look, path, ct| {
+        for entry in mounts::unjudged_entries(ct) {
+            look.doubt(Doubt::at(
+                path,
+                entry.line,
+                format!("what a mount of type {} brings in is not known", entry.file_system),
+            ));
+        }
+    })
 }
 
 /// `container/writable-bind-mount-while-privileged`
@@ -131,6 +139,11 @@ pub(crate) fn file_system_mounts_allowed(look: &Look<'_>) -> Judged {
 
 /// Judges what is in force of every container.
 fn each(look: &Look<'_>, judge: Judge) -> Judged {
+    each_doubting(look, judge, |_, _, _| {})
+}
+
+/// As [`each`], with doubts of the check's own.
+fn each_doubting(look: &Look<'_>, judge: Judge, doubts: fn(&Look<'_>, &str, &LxcSection)) -> Judged {
     let guests = look.take(look.host.guests())?;
     let mut containers = guests.of(Kind::Container).peekable();
     if containers.peek().is_none() {
@@ -145,6 +158,7 @@ fn each(look: &Look<'_>, judge: Judge) -> Judged {
                 return Err(Stop::unknown(&guest.path, "is no configuration of a container"));
             };
             unread_parts(look, guest, &config.current);
+            doubts(look, &guest.path, &config.current);
             Ok(judge(&guest.path, &config.current))
         },
     )
@@ -154,7 +168,7 @@ fn each(look: &Look<'_>, judge: Judge) -> Judged {
 fn unread_parts(look: &Look<'_>, guest: &Guest, ct: &LxcSection) {
     for raw in ct.raw.iter().filter(|raw| !raw.value.is_empty()) {
         let elsewhere = match raw.name.as_str() {
-            "lxc.include" => !devices::is_shipped(&raw.value),
+            "lxc.include" => devices::include(&raw.value).changes(ct),
             "lxc.mount.fstab" => true,
             _ => false,
         };

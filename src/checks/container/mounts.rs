@@ -4,7 +4,7 @@ use crate::catalogue::Severity;
 use crate::checks::host_path::{self, Grip};
 use crate::formats::escapes;
 use crate::formats::guest::Source;
-use crate::formats::guest::lxc::{LxcSection, MountPoint};
+use crate::formats::guest::lxc::{LxcSection, MountEntry, MountPoint};
 use crate::outcome::{Evidence, Judgement};
 
 use super::privileged_or;
@@ -24,12 +24,12 @@ impl Bind {
     }
 }
 
-/// Binds of mount points, of the root file system, and of raw `lxc.mount.entry` lines, which no check of Proxmox VE
-/// looks at.
+/// What mount points, the root file system, and raw `lxc.mount.entry` lines, which no check of Proxmox VE looks at,
+/// bring from the node. A device of a mount point is mounted like a volume.
 fn binds(ct: &LxcSection) -> Vec<Bind> {
     let privileged = ct.is_privileged();
     let of_point = |point: MountPoint| match point.source {
-        Source::Path(source) => Some(Bind {
+        Source::Path(source) | Source::Device(source) => Some(Bind {
             key: point.option,
             line: point.line,
             source,
@@ -38,14 +38,87 @@ fn binds(ct: &LxcSection) -> Vec<Bind> {
         _ => None,
     };
     let points = ct.root_file_system().into_iter().chain(ct.mount_points()).filter_map(of_point);
-    let entries = ct.mount_entries().into_iter().filter(crate::formats::guest::lxc::MountEntry::is_bind);
-    let entries = entries.filter(|entry| entry.source.starts_with('/')).map(|entry| Bind {
-        key: "lxc.mount.entry".to_owned(),
-        line: entry.line,
-        source: escapes::octal(&entry.source),
-        grip: Grip { read_only: entry.is_read_only(), as_root: privileged },
-    });
-    points.chain(entries).collect()
+    let entries = ct.mount_entries();
+    let of_entry = |entry: &MountEntry| {
+        let bind = |(source, is_read_only): (String, bool)| Bind {
+            key: "lxc.mount.entry".to_owned(),
+            line: entry.line,
+            source,
+            grip: Grip { read_only: is_read_only || entry.is_read_only(), as_root: privileged },
+        };
+        sources(entry).into_iter().map(bind).collect::<Vec<_>>()
+    };
+    points.chain(entries.iter().flat_map(of_entry)).collect()
+}
+
+/// File systems that are new and empty, or the container's own, wherever they are mounted.
+const OWN_FILE_SYSTEMS: [&str; 4] = ["devpts", "mqueue", "ramfs", "tmpfs"];
+
+/// File systems that are the kernel's own files. `mqueue` and `devpts` are the container's own.
+const KERNEL_FILE_SYSTEMS: [&str; 10] =
+    ["bpf", "cgroup", "cgroup2", "configfs", "debugfs", "efivarfs", "proc", "securityfs", "sysfs", "tracefs"];
+
+/// Whether the line mounts files of the kernel anew.
+pub(super) fn mounts_kernel_files(entry: &MountEntry) -> bool {
+    !entry.is_bind() && KERNEL_FILE_SYSTEMS.contains(&entry.file_system.as_str())
+}
+
+/// What of the node a raw line mounts, each with whether it is read-only by itself.
+fn sources(entry: &MountEntry) -> Vec<(String, bool)> {
+    if is_of_container(entry) {
+        return Vec::new();
+    }
+    let source = escapes::octal(&entry.source);
+    if entry.is_bind() {
+        // LXC is started in the root of the node.
+        let source = if source.starts_with('/') { source } else { format!("/{source}") };
+        return vec![(source, false)];
+    }
+    match entry.file_system.as_str() {
+        "overlay" | "overlayfs" => overlay_folders(entry),
+        "devtmpfs" => vec![("/dev".to_owned(), false)],
+        kind if OWN_FILE_SYSTEMS.contains(&kind) || KERNEL_FILE_SYSTEMS.contains(&kind) => Vec::new(),
+        _ if source.starts_with('/') => vec![(source, false)],
+        _ => Vec::new(),
+    }
+}
+
+/// With `relative` LXC takes the source from the root of the container.
+fn is_of_container(entry: &MountEntry) -> bool {
+    entry.options.iter().any(|option| option == "relative")
+}
+
+/// The folders an overlay is made of; the lower ones are only read.
+fn overlay_folders(entry: &MountEntry) -> Vec<(String, bool)> {
+    let anchored = |folder: &str| format!("/{}", escapes::octal(folder).trim_start_matches('/'));
+    let mut folders = Vec::new();
+    for option in &entry.options {
+        match option.split_once('=') {
+            Some(("lowerdir", list)) => {
+                let lower = list.split(':').filter(|folder| !folder.is_empty());
+                folders.extend(lower.map(|folder| (anchored(folder), true)));
+            }
+            Some(("upperdir", folder)) => folders.push((anchored(folder), false)),
+            _ => {}
+        }
+    }
+    folders
+}
+
+/// Raw lines of which cannot be told what of the node they mount.
+pub(super) fn unjudged_entries(ct: &LxcSection) -> Vec<MountEntry> {
+    let is_unjudged = |entry: &MountEntry| {
+        if is_of_container(entry) {
+            return entry.source.split('/').any(|part| part == "..");
+        }
+        let is_known = |kind: &str| {
+            matches!(kind, "overlay" | "overlayfs" | "devtmpfs")
+                || OWN_FILE_SYSTEMS.contains(&kind)
+                || KERNEL_FILE_SYSTEMS.contains(&kind)
+        };
+        !entry.is_bind() && !is_known(&entry.file_system)
+    };
+    ct.mount_entries().into_iter().filter(is_unjudged).collect()
 }
 
 /// A part of the node worth its keys is mounted.

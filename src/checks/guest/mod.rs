@@ -77,11 +77,13 @@ fn stale(look: &Look<'_>, guest: &Guest, config: &GuestConfig) -> Judgement {
         GuestConfig::Container(ct) => ct.snapshot_facts(),
     };
     let mut old = Vec::new();
+    let mut undated = None;
     for snapshot in &snapshots {
         let place = || Evidence::at(&guest.path, snapshot.line).key("snaptime");
         let Some(taken) = snapshot.taken_at.and_then(|taken| i64::try_from(taken).ok()) else {
             let what = format!("the age of snapshot {} is not written", snapshot.name);
-            return Judgement::unknown(what).with(place());
+            undated.get_or_insert_with(|| Judgement::unknown(what).with(place()));
+            continue;
         };
         if taken < limit {
             let age = look.now.as_second().saturating_sub(taken) / SECONDS_PER_DAY;
@@ -89,7 +91,8 @@ fn stale(look: &Look<'_>, guest: &Guest, config: &GuestConfig) -> Judgement {
         }
     }
     if old.is_empty() {
-        return Judgement::pass(format!("no snapshot is older than {days} days"));
+        let none_old = || Judgement::pass(format!("no snapshot is older than {days} days"));
+        return undated.unwrap_or_else(none_old);
     }
     let noun = if old.len() == 1 { "snapshot is" } else { "snapshots are" };
     Judgement::fail(format!("{} {noun} older than {days} days", old.len())).with_all(old)

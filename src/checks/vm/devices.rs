@@ -2,10 +2,14 @@
 
 use crate::catalogue::Severity;
 use crate::checks::Look;
+use crate::checks::host_path::{self, Grip, normalised};
+use crate::formats::directory_mapping::MappedFolder;
 use crate::formats::guest::Source;
 use crate::formats::guest::qemu::{Disk, QemuSection, UsbDevice};
 use crate::formats::kernel_cmdline::same_name;
+use crate::host::Stop;
 use crate::host::guests::Guest;
+use crate::host::mappings::DIRECTORY_CFG;
 use crate::outcome::{Evidence, Judgement};
 
 /// Arguments are added to the command line of QEMU, which runs as root.
@@ -42,9 +46,21 @@ pub(super) fn shared_memory_device(path: &str, vm: &QemuSection) -> Judgement {
 
 /// A drive is a disk or file of the node that belongs to no storage.
 pub(super) fn disk_outside_storage(path: &str, vm: &QemuSection) -> Judgement {
+    outside_storage(path, vm, &[])
+}
+
+/// The same where it is known what the node mounts.
+pub(super) fn disk_outside_storage_of(look: &Look<'_>, guest: &Guest, vm: &QemuSection) -> Judgement {
+    let fstab = look.host.fstab().value.as_ref().ok().filter(|_| guest.is_local(look.host));
+    let mounted: Vec<String> =
+        fstab.into_iter().flatten().filter_map(|entry| device_of_source(&entry.source)).collect();
+    outside_storage(&guest.path, vm, &mounted)
+}
+
+fn outside_storage(path: &str, vm: &QemuSection, mounted: &[String]) -> Judgement {
     let is_outside = |disk: &Disk| matches!(disk.source, Source::Device(_) | Source::Path(_));
     let disks: Vec<Disk> = vm.disks().into_iter().filter(is_outside).collect();
-    let Some(worst) = disks.iter().map(severity_of).max() else {
+    let Some(worst) = disks.iter().map(|disk| severity_of(disk, mounted)).max() else {
         return Judgement::pass("every drive is a volume of a storage");
     };
     let seen = |disk: &Disk| {
@@ -54,8 +70,100 @@ pub(super) fn disk_outside_storage(path: &str, vm: &QemuSection) -> Judgement {
     Judgement::fail("a drive is a path of the node").severity(worst).with_all(disks.iter().map(seen))
 }
 
-fn severity_of(disk: &Disk) -> Severity {
-    if disk.cdrom { Severity::Low } else { Severity::Medium }
+/// A device that is a file system of the node itself is the node.
+fn severity_of(disk: &Disk, mounted: &[String]) -> Severity {
+    match &disk.source {
+        _ if disk.cdrom => Severity::Low,
+        Source::Device(device) => {
+            let device = mapped_name(&normalised(device));
+            let is_node = device == ROOT_VOLUME || mounted.iter().any(|part| holds(&device, part));
+            if is_node { Severity::Critical } else { Severity::High }
+        }
+        _ => Severity::Medium,
+    }
+}
+
+/// The root file system as the installer of Proxmox VE makes it.
+const ROOT_VOLUME: &str = "/dev/mapper/pve-root";
+
+/// Whether `part` is the device, or a partition of it.
+fn holds(device: &str, part: &str) -> bool {
+    part.strip_prefix(device).is_some_and(|rest| {
+        let number = match rest.strip_prefix("-part").or_else(|| rest.strip_prefix('p')) {
+            Some(number) => number,
+            None if device.ends_with(|last: char| last.is_ascii_digit()) => return rest.is_empty(),
+            None => rest,
+        };
+        rest.is_empty() || (!number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit()))
+    })
+}
+
+/// The device that the first field of a line of fstab names.
+fn device_of_source(source: &str) -> Option<String> {
+    const TAGS: [(&str, &str); 4] =
+        [("UUID=", "uuid"), ("LABEL=", "label"), ("PARTUUID=", "partuuid"), ("PARTLABEL=", "partlabel")];
+    let tagged = TAGS.iter().find_map(|(tag, folder)| Some((source.strip_prefix(tag)?, folder)));
+    match tagged {
+        Some((value, folder)) => Some(format!("/dev/disk/by-{folder}/{}", value.trim_matches('"'))),
+        None => source.starts_with("/dev/").then(|| mapped_name(&normalised(source))),
+    }
+}
+
+/// Folders of `/dev` that are no volume groups.
+const NO_GROUPS: [&str; 7] = ["block", "bus", "disk", "mapper", "md", "rbd", "zvol"];
+
+/// `/dev/GROUP/VOLUME` as the device mapper calls it: `/dev/mapper/GROUP-VOLUME`, hyphens of the names doubled.
+fn mapped_name(device: &str) -> String {
+    let parts = device.strip_prefix("/dev/").and_then(|name| name.split_once('/'));
+    match parts {
+        Some((group, volume)) if !volume.contains('/') && !NO_GROUPS.contains(&group) => {
+            format!("/dev/mapper/{}-{}", group.replace('-', "--"), volume.replace('-', "--"))
+        }
+        _ => device.to_owned(),
+    }
+}
+
+/// A folder worth the keys of the node is shared; the program that shares it runs as root and writes.
+pub(super) fn sensitive_folder_shared(
+    look: &Look<'_>,
+    guest: &Guest,
+    vm: &QemuSection,
+) -> Result<Judgement, Stop> {
+    const GRIP: Grip = Grip { read_only: false, as_root: true };
+    let shares = vm.virtiofs();
+    if shares.is_empty() {
+        return Ok(Judgement::pass("no folder of the node is shared"));
+    }
+    let folders = look.take(look.host.mapped_folders())?;
+    let mut worst = None;
+    let mut places = Vec::new();
+    let mut missing = None;
+    for share in &shares {
+        let at = || Evidence::at(&guest.path, share.line).key(&share.option).observed(&share.mapping);
+        let of_node = |folder: &&MappedFolder| folder.id == share.mapping && folder.node == guest.node;
+        let mut found = folders.iter().filter(of_node).peekable();
+        if found.peek().is_none() {
+            missing.get_or_insert_with(at);
+        }
+        for folder in found {
+            let Some(severity) = host_path::severity(&folder.path, GRIP) else { continue };
+            worst = worst.max(Some(severity));
+            let mapped = Evidence::at(DIRECTORY_CFG, folder.line).key("map").observed(&folder.path);
+            places.extend([at(), mapped.expected("a folder made for this guest")]);
+        }
+    }
+    Ok(match (worst, missing) {
+        (Some(worst), _) => {
+            Judgement::fail("the virtual machine writes as root to a sensitive folder of the node")
+                .severity(worst)
+                .with_all(places)
+        }
+        (None, Some(place)) => {
+            Judgement::unknown(format!("which folder of node {} is shared is not known", guest.node))
+                .with(place)
+        }
+        (None, None) => Judgement::pass("no sensitive folder of the node is shared"),
+    })
 }
 
 /// A network device without bridge is behind QEMU's own translation of addresses.
@@ -137,4 +245,38 @@ fn loose_kernel_argument(look: &Look<'_>, guest: &Guest) -> Option<Evidence> {
         !is_off && LOOSE_KERNEL.iter().any(|name| same_name(&argument.name, name))
     })?;
     Some(Evidence::at(path, argument.line).key(&argument.name).expected("no such argument"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::formats::guest::qemu;
+    use crate::formats::release::Release;
+
+    fn severity(source: &str, mounted: &[&str]) -> Option<Severity> {
+        let text = format!("boot: order=scsi0\nscsi1: {source}\n");
+        let config = qemu::parse(&text, Release::Pve9).value;
+        let mounted: Vec<String> = mounted.iter().filter_map(|source| device_of_source(source)).collect();
+        outside_storage("/x", &config.current, &mounted).severity
+    }
+
+    #[test]
+    fn a_drive_is_as_bad_as_what_is_on_it() {
+        for (source, mounted, expected) in [
+            ("/dev/pve/root", vec![], Severity::Critical),
+            ("/dev/mapper/pve-root", vec![], Severity::Critical),
+            ("/dev/disk/../pve/root", vec![], Severity::Critical),
+            ("/dev/sda", vec!["/dev/sda2"], Severity::Critical),
+            ("/dev/nvme0n1", vec!["/dev/nvme0n1p2"], Severity::Critical),
+            ("/dev/my-vg/data", vec!["/dev/mapper/my--vg-data"], Severity::Critical),
+            ("/dev/disk/by-uuid/ab-12", vec!["UUID=ab-12"], Severity::Critical),
+            ("/dev/sdb", vec!["/dev/sda2", "proc", "nas:/x"], Severity::High),
+            ("/dev/sda1", vec!["/dev/sda12"], Severity::High),
+            ("/dev/disk/by-id/ata-X", vec![], Severity::High),
+            ("/root/disk.qcow2", vec!["/dev/sda2"], Severity::Medium),
+            ("/root/x.iso,media=cdrom", vec![], Severity::Low),
+        ] {
+            assert_eq!(severity(source, &mounted), Some(expected), "{source}");
+        }
+    }
 }

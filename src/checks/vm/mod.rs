@@ -34,7 +34,12 @@ pub(crate) fn shared_memory_device(look: &Look<'_>) -> Judged {
 
 /// `vm/disk-outside-storage`
 pub(crate) fn disk_outside_storage(look: &Look<'_>) -> Judged {
-    each_current(look, devices::disk_outside_storage)
+    each(look, |look, guest, config| Ok(devices::disk_outside_storage_of(look, guest, &config.current)))
+}
+
+/// `vm/sensitive-folder-shared`
+pub(crate) fn sensitive_folder_shared(look: &Look<'_>) -> Judged {
+    each(look, |look, guest, config| devices::sensitive_folder_shared(look, guest, &config.current))
 }
 
 /// `vm/user-mode-network`

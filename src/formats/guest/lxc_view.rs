@@ -195,9 +195,12 @@ impl MountEntry {
         self.options.iter().any(|option| matches!(option.as_str(), "bind" | "rbind"))
     }
 
-    /// Whether it is read-only.
+    /// Whether it is read-only: the last of `ro` and `rw` counts.
     pub fn is_read_only(&self) -> bool {
-        self.options.iter().any(|option| option == "ro")
+        self.options
+            .iter()
+            .rfind(|option| matches!(option.as_str(), "ro" | "rw"))
+            .is_some_and(|last| last == "ro")
     }
 }
 

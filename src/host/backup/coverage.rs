@@ -2,7 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use jiff::civil::Date;
+use jiff::tz::Offset;
+
 use super::{Job, VZDUMP_CONF};
+use crate::formats::calendar_event;
 use crate::formats::section_config::Fate;
 use crate::formats::storage_cfg::StorageConfig;
 use crate::formats::user_cfg::UserCfg;
@@ -97,6 +101,10 @@ impl Host {
                     nodes: self.node_names(guests),
                     local: self.node_name(),
                     defaults: self.defaults_if_needed(gather, jobs),
+                    first_day: self
+                        .clock
+                        .get()
+                        .and_then(|now| Offset::UTC.to_datetime(*now).date().yesterday().ok()),
                 };
                 Ok(sight.coverage(jobs))
             })
@@ -137,6 +145,8 @@ struct Sight<'h> {
     nodes: BTreeSet<String>,
     local: Option<String>,
     defaults: Result<Options, Stop>,
+    /// The first day a job may still run at, whatever the time zone.
+    first_day: Option<Date>,
 }
 
 /// The guests of a job, by what it selects with.
@@ -198,6 +208,11 @@ impl Sight<'_> {
         let fails = |why: &str| vec![Fault::Fails(why.to_owned())];
         if job.schedule.is_none() {
             return fails("it has no schedule upstream understands, so upstream loses it");
+        }
+        if let (Some(schedule), Some(first)) = (&job.schedule, self.first_day)
+            && calendar_event::is_over(schedule, first)
+        {
+            return fails("its schedule names no date that is still to come");
         }
         if guests.is_some() && (*all == Some(true) || exclude.is_some() || pool.is_some()) {
             return fails(
