@@ -258,7 +258,8 @@ mod tests {
         let text = "a /dev/sda1 HUNTER luks,keyscript=/bin/echo\nb /dev/sda2 /x luks,keyscript=s\n\
                     c /dev/sda3 HUNTER luks\nd /dev/sda4 /k:HUNTER luks\ne /dev/sda5 /root/k luks\n";
         let entries = crypttab::parse(text).value;
-        let followed = entries.iter().filter(|entry| matches!(&entry.key, Key::File(file) if is_followed(entry, file)));
+        let followed =
+            entries.iter().filter(|entry| matches!(&entry.key, Key::File(file) if is_followed(entry, file)));
         assert_eq!(followed.map(|entry| entry.name.as_str()).collect::<Vec<_>>(), ["e"]);
     }
 }
