@@ -181,7 +181,13 @@ fn assertion_literal(assertion: &AssertFile) -> Result<String, String> {
             )
         }
         AssertFile::Package(a) => {
-            format!("Assertion::Package {{ any_of: &{:?}, installed: {} }}", a.any_of, a.installed)
+            if !a.units.is_empty() && (a.units.len() != a.any_of.len() || !a.installed) {
+                return Err("`units` names one unit for each package that must be installed".to_owned());
+            }
+            format!(
+                "Assertion::Package {{ any_of: &{:?}, installed: {}, units: &{:?} }}",
+                a.any_of, a.installed, a.units
+            )
         }
         AssertFile::Unit(a) => {
             format!(
@@ -193,16 +199,20 @@ fn assertion_literal(assertion: &AssertFile) -> Result<String, String> {
             format!("Assertion::Mount {{ path: {:?}, options: &{:?} }}", a.path, a.options)
         }
         AssertFile::KernelArgument(a) => {
-            format!("Assertion::KernelArgument {{ name: {:?}, bad_values: &{:?} }}", a.name, a.bad_values)
+            format!(
+                "Assertion::KernelArgument {{ name: {:?}, bad_values: &{:?}, good_values: &{:?} }}",
+                a.name, a.bad_values, a.good_values
+            )
         }
         AssertFile::Module(a) => format!("Assertion::Module {{ names: &{:?} }}", a.names),
         AssertFile::Option(a) => format!(
-            "Assertion::Option {{ path: {:?}, key: {:?}, separator: {:?}, default: {:?}, package: {:?}, \
-             expect: {} }}",
+            "Assertion::Option {{ path: {:?}, key: {:?}, separator: {:?}, default: {:?}, also: &{:?}, \
+             package: {:?}, expect: {} }}",
             a.path,
             a.key,
             a.separator,
             a.default,
+            a.also.iter().collect::<Vec<_>>(),
             a.package,
             expect_literal(&a.expect)?
         ),

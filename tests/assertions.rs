@@ -60,7 +60,7 @@ const PACKAGES: &str = "Package: apt\nStatus: install ok installed\nVersion: 1\n
                         Package: half\nStatus: install ok half-configured\nVersion: 1\n";
 
 fn package(name: &'static str, installed: bool) -> Assertion {
-    Assertion::Package { any_of: Box::leak(Box::new([name])), installed }
+    Assertion::Package { any_of: Box::leak(Box::new([name])), installed, units: &[] }
 }
 
 fn unit(enabled: bool) -> Assertion {
@@ -197,8 +197,8 @@ fn the_running_mount_counts_and_what_is_configured_only_where_nothing_runs() {
 
 #[test]
 fn a_kernel_argument_is_judged_by_its_last_value_or_by_any_use() {
-    let last = || Assertion::KernelArgument { name: "init_on_alloc", bad_values: &["0"] };
-    let any = || Assertion::KernelArgument { name: "nopti", bad_values: &[] };
+    let last = || Assertion::KernelArgument { name: "init_on_alloc", bad_values: &["0"], good_values: &[] };
+    let any = || Assertion::KernelArgument { name: "nopti", bad_values: &[], good_values: &[] };
     let running = |line: &str| vec![("/proc/cmdline", text(line))];
     for (assertion, nodes, expected) in [
         (last(), running("init-on-alloc=0\n"), "fail"),
@@ -308,7 +308,7 @@ fn a_missing_file_means_what_the_check_says_if_its_folder_is_there() {
 
 fn option(separator: char, default: &'static str, package: &'static str) -> Assertion {
     let expect = Expect { one_of: Some(&["good"]), ..ANY };
-    Assertion::Option { path: "/etc/x.conf", key: "key", separator, default, package, expect }
+    Assertion::Option { path: "/etc/x.conf", key: "key", separator, default, also: &[], package, expect }
 }
 
 #[test]
@@ -371,7 +371,7 @@ fn no_missing_or_unreadable_input_turns_a_fail_into_a_pass() {
             ],
         ),
         (
-            Assertion::KernelArgument { name: "mitigations", bad_values: &["off"] },
+            Assertion::KernelArgument { name: "mitigations", bad_values: &["off"], good_values: &["auto"] },
             vec![("/proc/cmdline", text("mitigations=off\n")), ("/etc/kernel/cmdline", text("quiet\n"))],
         ),
         (

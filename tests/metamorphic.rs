@@ -23,7 +23,7 @@ use pve_audit::outcome::{SubjectKind, Verdict};
 use support::case::{check_files, run_and_list, run_on, tree};
 
 /// Files whose absence has a meaning of its own, so that a host without them is another host, not a damaged one.
-const ABSENCE_IS_A_STATE: [&str; 18] = [
+const ABSENCE_IS_A_STATE: [&str; 19] = [
     // A guest without a configuration does not exist (where no list of guests names it).
     "/qemu-server/",
     "/lxc/",
@@ -54,6 +54,8 @@ const ABSENCE_IS_A_STATE: [&str; 18] = [
     "/etc/kernel/proxmox-boot-pin",
     // A service without its settings listens to everybody.
     "/etc/default/pveproxy",
+    // A drop-in of a package that is not there sets nothing.
+    "/usr/lib/systemd/journald.conf.d/",
 ];
 
 /// What can stand in a file after a mishap.

@@ -107,6 +107,7 @@ pub enum Assertion {
     Package {
         any_of: &'static [&'static str],
         installed: bool,
+        units: &'static [&'static str],
     },
     Unit {
         name: &'static str,
@@ -121,6 +122,7 @@ pub enum Assertion {
     KernelArgument {
         name: &'static str,
         bad_values: &'static [&'static str],
+        good_values: &'static [&'static str],
     },
     Module {
         names: &'static [&'static str],
@@ -130,6 +132,7 @@ pub enum Assertion {
         key: &'static str,
         separator: char,
         default: &'static str,
+        also: &'static [(&'static str, &'static str)],
         package: &'static str,
         expect: Expect,
     },

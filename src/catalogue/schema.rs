@@ -242,6 +242,9 @@ pub struct PackageFile {
     pub any_of: Vec<String>,
     /// Whether it must be installed (true) or absent (false).
     pub installed: bool,
+    /// The unit of each package in the same order: one of those installed must start at boot as well.
+    #[serde(default)]
+    pub units: Vec<String>,
 }
 
 /// `kind = "unit"`.
@@ -277,6 +280,9 @@ pub struct KernelArgumentFile {
     pub name: String,
     /// Values that are bad, the last use counting; an empty list means that any use of it is.
     pub bad_values: Vec<String>,
+    /// Values that are fine; if given, any other that is not bad either is unknown.
+    #[serde(default)]
+    pub good_values: Vec<String>,
 }
 
 /// `kind = "module"`.
@@ -299,6 +305,9 @@ pub struct OptionFile {
     pub separator: char,
     /// What upstream uses when the key or the file is missing.
     pub default: String,
+    /// Further keys of the same meaning, with their defaults.
+    #[serde(default)]
+    pub also: BTreeMap<String, String>,
     /// The package that reads the file: not installed is not-applicable.
     #[serde(default)]
     pub package: String,

@@ -200,9 +200,9 @@ pub(crate) fn package_update_notifications_off(look: &Look<'_>) -> Judged {
     let judgement = match setting {
         "always" => Judgement::pass("new package updates are always announced"),
         "never" => Judgement::fail("announcing new package updates is switched off"),
-        _ if look.own(has_subscription(look))? => {
-            Judgement::pass("new package updates are announced while the subscription of this node is active")
-        }
+        _ if look.own(has_subscription(look))? => Judgement::unknown(
+            "new package updates are announced only while the subscription of this node is active, and a key alone does not tell whether it is",
+        ),
         _ => Judgement::fail(
             "new package updates are announced on nodes with a subscription only, and this node has none",
         ),

@@ -113,19 +113,26 @@ pub(crate) fn key_on_plain_disk(look: &Look<'_>) -> Judged {
             let judged = match &entry.key {
                 Key::Prompt => Judgement::pass("the key is asked for, or kept by a token"),
                 Key::Random => Judgement::pass("the key is made anew at every boot"),
-                Key::File(file) => key_file(look, entry, file)?.with(at.clone().observed(file)),
+                Key::File(file) if is_followed(entry, file) => {
+                    key_file(look, file)?.with(at.clone().observed(file))
+                }
+                // What a script is given may be the passphrase itself: it is not shown.
+                Key::File(_) => Judgement::unknown(
+                    "the key comes from a script or another device, which this reading does not follow",
+                )
+                .with(at.clone()),
             };
             Ok(judged)
         },
     )
 }
 
-fn key_file(look: &Look<'_>, entry: &Entry, file: &str) -> Result<Judgement, Stop> {
-    if entry.has("keyscript") || !file.starts_with('/') || file.starts_with("/dev/") || file.contains(':') {
-        return Ok(Judgement::unknown(format!(
-            "the key comes from {file}, which this reading does not follow"
-        )));
-    }
+/// Whether the third field names a file of this host: a script takes anything in it, and `PATH:DEVICE` is elsewhere.
+fn is_followed(entry: &Entry, file: &str) -> bool {
+    !entry.has("keyscript") && file.starts_with('/') && !file.starts_with("/dev/") && !file.contains(':')
+}
+
+fn key_file(look: &Look<'_>, file: &str) -> Result<Judgement, Stop> {
     let at_rest = look.own(look.host.path_at_rest(file))?;
     Ok(judgement(&format!("the key file {file}"), &at_rest))
 }
@@ -239,4 +246,20 @@ pub(crate) fn pbs_key_missing(look: &Look<'_>) -> Judged {
             .with(no_file(&storage.id, Secret::EncryptionKey)))
         },
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::formats::crypttab;
+
+    #[test]
+    fn what_a_key_script_is_given_is_not_taken_for_a_path_to_show() {
+        let text = "a /dev/sda1 HUNTER luks,keyscript=/bin/echo\nb /dev/sda2 /x luks,keyscript=s\n\
+                    c /dev/sda3 HUNTER luks\nd /dev/sda4 /k:HUNTER luks\ne /dev/sda5 /root/k luks\n";
+        let entries = crypttab::parse(text).value;
+        let followed =
+            entries.iter().filter(|entry| matches!(&entry.key, Key::File(file) if is_followed(entry, file)));
+        assert_eq!(followed.map(|entry| entry.name.as_str()).collect::<Vec<_>>(), ["e"]);
+    }
 }

@@ -1,8 +1,9 @@
 //! Time limits around accesses that may never come back.
 //!
-//! A stopped `pmxcfs` leaves every `stat` and `read` below `/etc/pve` hanging for ever. Accesses to such places
-//! run on a few worker threads; when one does not answer in time it is given up, and its file system is
-//! declared hung so that the next access fails at once instead of waiting again.
+//! A stopped `pmxcfs` leaves every `stat` and `read` below `/etc/pve` hanging for ever, and a lost server does the same
+//! to every share mounted from it. Accesses run on a few worker threads unless they are to a folder that belongs to the
+//! system itself; when one does not answer in time it is given up, and its place is declared hung so that the next
+//! access fails at once instead of waiting again.
 
 use std::cell::RefCell;
 use std::collections::BTreeSet;
@@ -19,9 +20,26 @@ const WORKERS: usize = 8;
 /// How many paths one worker takes at a time: large enough that handing over costs little.
 const BATCH: usize = 32;
 
-/// Places that may lie on a file system whose daemon or server can stop answering: pmxcfs, and root's SSH
-/// folder, whose `authorized_keys` is a link into it on a cluster.
-const MAY_HANG: [&str; 2] = ["/etc/pve", "/root/.ssh"];
+/// Folders of the system itself: what is in them is on the disks the node runs from, or made by the kernel.
+const SYSTEM: [&str; 11] = [
+    "/etc",
+    "/proc",
+    "/sys",
+    "/usr",
+    "/lib",
+    "/run",
+    "/dev",
+    "/boot",
+    "/var/lib/dpkg",
+    "/var/lib/apt",
+    "/var/log",
+];
+
+/// The cluster file system: in a folder of the system, but served by a daemon.
+const CLUSTER: &str = "/etc/pve";
+
+/// Folders in which every entry may be a file system of its own. Elsewhere the second folder of a path is taken for one.
+const FOLDERS_OF_MOUNTS: [&str; 2] = ["/mnt/pve", "/var/lib"];
 
 type Job = Box<dyn FnOnce() + Send>;
 
@@ -29,7 +47,7 @@ pub(super) struct Guard {
     patience: Duration,
     end: Instant,
     worker: RefCell<Option<Sender<Job>>>,
-    hung: RefCell<BTreeSet<&'static str>>,
+    hung: RefCell<BTreeSet<String>>,
 }
 
 impl Guard {
@@ -74,16 +92,14 @@ impl Guard {
         C: Clone + Send + 'static,
         T: Send + 'static,
     {
-        if paths.len() < BATCH || Instant::now() >= self.end {
+        // Where a place is known to hang, its paths fail one by one at once instead of stopping a reader of many.
+        let any_hung = paths.iter().any(|path| self.is_hung(path));
+        if paths.len() < BATCH || any_hung || Instant::now() >= self.end {
             let one = |path: &String| {
                 let (context, owned) = (context.clone(), path.clone());
                 self.run(path, move || access(&context, &owned))
             };
             return paths.iter().map(one).collect();
-        }
-        let place = paths.iter().find_map(|path| place_that_may_hang(path));
-        if place.is_some_and(|place| self.hung.borrow().contains(place)) {
-            return paths.iter().map(|_| Err(TroubleKind::TimedOut)).collect();
         }
         let mut slots: Vec<Option<Answer<T>>> = paths.iter().map(|_| None).collect();
         let answers = spawn_readers(paths, context, access);
@@ -94,12 +110,16 @@ impl Guard {
                 }
             }
         }
-        if let Some(place) = place
-            && slots.iter().any(Option::is_none)
-        {
-            self.give_up(place);
+        for (path, _) in paths.iter().zip(&slots).filter(|(_, slot)| slot.is_none()) {
+            if let Some(place) = place_that_may_hang(path) {
+                self.give_up(place);
+            }
         }
         slots.into_iter().map(|slot| slot.unwrap_or(Err(TroubleKind::TimedOut))).collect()
+    }
+
+    fn is_hung(&self, path: &str) -> bool {
+        place_that_may_hang(path).is_some_and(|place| self.hung.borrow().contains(place))
     }
 
     fn time_left(&self) -> Duration {
@@ -118,16 +138,29 @@ impl Guard {
     }
 
     /// The stuck thread is left behind (it ends with the process), and a fresh one takes the next job.
-    fn give_up(&self, place: &'static str) {
-        self.hung.borrow_mut().insert(place);
+    fn give_up(&self, place: &str) {
+        self.hung.borrow_mut().insert(place.to_owned());
         *self.worker.borrow_mut() = None;
     }
 }
 
-fn place_that_may_hang(path: &str) -> Option<&'static str> {
-    let below =
-        |place: &str| path.strip_prefix(place).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
-    MAY_HANG.into_iter().find(|place| below(place))
+/// The place that `path` lies in, if its file system can stop answering.
+fn place_that_may_hang(path: &str) -> Option<&str> {
+    // A path that climbs may end anywhere.
+    let climbs = path.contains("/..");
+    if is_below(path, CLUSTER) && !climbs {
+        return path.get(..CLUSTER.len());
+    }
+    if !climbs && SYSTEM.into_iter().any(|folder| is_below(path, folder)) {
+        return None;
+    }
+    let parts = if FOLDERS_OF_MOUNTS.into_iter().any(|folder| is_below(path, folder)) { 3 } else { 2 };
+    let end = path.match_indices('/').nth(parts).map_or(path.len(), |(at, _)| at);
+    path.get(..end)
+}
+
+fn is_below(path: &str, folder: &str) -> bool {
+    path.strip_prefix(folder).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
 fn spawn_worker() -> Sender<Job> {
@@ -190,6 +223,43 @@ mod tests {
         assert_eq!(guard.run("/etc/pve/user.cfg", || Ok(1)), Err(TroubleKind::TimedOut));
         assert!(before.elapsed() < SHORT);
         assert_eq!(guard.run("/etc/passwd", || Ok(1)), Ok(1));
+    }
+
+    #[test]
+    fn a_share_that_hangs_does_not_stop_the_run_nor_the_other_shares() {
+        let guard = Guard::new(SHORT, Duration::from_secs(5));
+        let hung: Answer<()> = guard.run("/mnt/pve/nas/images", || {
+            thread::sleep(SHORT * 20);
+            Ok(())
+        });
+        assert_eq!(hung, Err(TroubleKind::TimedOut));
+        assert_eq!(guard.run("/mnt/pve/nas", || Ok(1)), Err(TroubleKind::TimedOut));
+        assert_eq!(guard.run("/mnt/pve/other/images", || Ok(1)), Ok(1));
+        let mut paths: Vec<String> = (0..64).map(|n| format!("/mnt/pve/other/{n}")).collect();
+        paths.push("/mnt/pve/nas/1".to_owned());
+        let answers = guard.run_all(&paths, &"never".to_owned(), sleepy);
+        assert_eq!(answers.iter().filter(|answer| answer.is_ok()).count(), 64);
+    }
+
+    #[test]
+    fn only_the_folders_of_the_system_are_read_without_a_guard() {
+        for (path, place) in [
+            ("/etc/pve/user.cfg", Some("/etc/pve")),
+            ("/etc/pve", Some("/etc/pve")),
+            ("/etc/pvex", None),
+            ("/etc/passwd", None),
+            ("/etc/../mnt/nas/x", Some("/etc/..")),
+            ("/proc/cmdline", None),
+            ("/var/lib/dpkg/status", None),
+            ("/var/lib/vz/images", Some("/var/lib/vz")),
+            ("/var/lib/vz", Some("/var/lib/vz")),
+            ("/root/.ssh/authorized_keys", Some("/root/.ssh")),
+            ("/srv/nas/dump/x", Some("/srv/nas")),
+            ("/mnt/pve/nas/x", Some("/mnt/pve/nas")),
+            ("/", Some("/")),
+        ] {
+            assert_eq!(place_that_may_hang(path), place, "{path}");
+        }
     }
 
     #[test]

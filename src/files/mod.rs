@@ -7,6 +7,7 @@
 //!
 //! Missing, denied, not a file, too large, not UTF-8, timed out and I/O error are seven different things.
 
+mod budget;
 mod guard;
 mod ledger;
 mod memory;
@@ -22,12 +23,19 @@ pub use ledger::{Input, InputOutcome};
 pub use memory::{Node, Tree};
 pub use trouble::{Trouble, TroubleKind};
 
+use budget::Budget;
 use guard::Guard;
 use ledger::Ledger;
 
-/// Largest file that is read unless the source has a limit of its own. pmxcfs refuses more than 1 MiB
-/// (`MEMDB_MAX_FILE_SIZE`), and no configuration file of Debian comes near this size.
+/// Largest file that is read unless the source has a limit of its own: no configuration file of Debian comes near it.
 pub const DEFAULT_LIMIT: u64 = 4 * 1024 * 1024;
+
+/// Largest file below `/etc/pve`: pmxcfs refuses more (`MEMDB_MAX_FILE_SIZE`).
+pub const CLUSTER_LIMIT: u64 = 1024 * 1024;
+
+/// How many bytes the whole run may read before every further read ends as too large: the memory of a node is its
+/// guests'. A cluster of thousands of guests needs some tens of megabytes.
+pub const RUN_BUDGET: u64 = 256 * 1024 * 1024;
 
 /// Largest folder that is listed, in entries.
 pub const FOLDER_LIMIT: usize = 100_000;
@@ -91,6 +99,7 @@ enum Backend {
 pub struct Files {
     backend: Backend,
     guard: Guard,
+    budget: Budget,
     ledger: RefCell<Ledger>,
 }
 
@@ -109,7 +118,12 @@ impl Files {
     }
 
     fn new(backend: Backend) -> Self {
-        Self { backend, guard: Guard::new(PATIENCE, RUN_DEADLINE), ledger: RefCell::default() }
+        Self {
+            backend,
+            guard: Guard::new(PATIENCE, RUN_DEADLINE),
+            budget: Budget::default(),
+            ledger: RefCell::default(),
+        }
     }
 
     /// The text of the regular file at `path`, at most [`DEFAULT_LIMIT`] bytes of UTF-8.
@@ -120,10 +134,10 @@ impl Files {
     /// The text of the regular file at `path`, at most `limit` bytes of UTF-8.
     pub fn text_up_to(&self, path: &str, limit: u64) -> Result<Text, Trouble> {
         let answer = match &self.backend {
-            Backend::Memory(tree) => tree.read(path, limit),
+            Backend::Memory(tree) => self.budget.spend(path, limit, |limit| tree.read(path, limit)),
             Backend::Root(root) => {
-                let (root, owned) = (root.clone(), path.to_owned());
-                self.guard.run(path, move || root.read(&owned, limit))
+                let (root, budget, owned) = (root.clone(), self.budget.clone(), path.to_owned());
+                self.guard.run(path, move || budget.spend(&owned, limit, |limit| root.read(&owned, limit)))
             }
         };
         self.finish_read(path, answer)
@@ -133,9 +147,16 @@ impl Files {
     /// eight in flight are five to seven times faster than one.
     pub fn texts(&self, paths: &[String]) -> Vec<Result<Text, Trouble>> {
         let answers: Vec<Answer<Vec<u8>>> = match &self.backend {
-            Backend::Memory(tree) => paths.iter().map(|path| tree.read(path, DEFAULT_LIMIT)).collect(),
+            Backend::Memory(tree) => {
+                let read =
+                    |path: &String| self.budget.spend(path, DEFAULT_LIMIT, |limit| tree.read(path, limit));
+                paths.iter().map(read).collect()
+            }
             Backend::Root(root) => {
-                self.guard.run_all(paths, root, |root, path| root.read(path, DEFAULT_LIMIT))
+                let context = (root.clone(), self.budget.clone());
+                self.guard.run_all(paths, &context, |(root, budget), path| {
+                    budget.spend(path, DEFAULT_LIMIT, |limit| root.read(path, limit))
+                })
             }
         };
         paths.iter().zip(answers).map(|(path, answer)| self.finish_read(path, answer)).collect()

@@ -5,7 +5,7 @@
 
 use std::cell::OnceCell;
 
-use super::{Fact, Host, Stop};
+use super::{Fact, Gather, Host, Stop};
 use crate::formats::members::{self, Members};
 use crate::formats::pem_subject;
 
@@ -39,10 +39,12 @@ pub struct Cluster {
 impl Host {
     /// Whether the configuration of Proxmox VE is there to be read. Every fact below `/etc/pve` asks this first.
     pub fn cluster_files(&self) -> &Fact<()> {
-        self.cluster.files.get_or_init(|| Fact::gather(&self.files, |_| self.look_at_cluster_files()))
+        self.cluster
+            .files
+            .get_or_init(|| Fact::gather(&self.files, |gather| self.look_at_cluster_files(gather)))
     }
 
-    fn look_at_cluster_files(&self) -> Result<(), Stop> {
+    fn look_at_cluster_files(&self, gather: &mut Gather<'_>) -> Result<(), Stop> {
         let installed = self.pve_version().is_some();
         match self.files.list("/etc/pve") {
             Ok(entries) if !entries.is_empty() => return Ok(()),
@@ -58,6 +60,9 @@ impl Host {
                 ),
             )),
             Err(trouble) if trouble.is_missing() && !installed => {
+                // That Proxmox VE is not installed is known only from a whole list of what is.
+                gather.take(self.packages())?;
+                self.packages().complete()?;
                 Err(Stop::not_applicable("this is not a Proxmox VE node"))
             }
             Err(trouble) if trouble.is_missing() => Err(Stop::unknown(

@@ -163,10 +163,17 @@ impl<'f> Gather<'f> {
         }
     }
 
-    /// The names in a folder; a missing folder is an empty one, anything else is a doubt.
+    /// The names in a folder; a missing folder is an empty one, anything else is a doubt. So is a name that is not
+    /// UTF-8: it comes with replacement characters, and no file is found under it.
     pub fn folder(&mut self, path: &str) -> Vec<Entry> {
         match self.files.list(path) {
-            Ok(entries) => entries,
+            Ok(entries) => {
+                for entry in entries.iter().filter(|entry| entry.name.contains(char::REPLACEMENT_CHARACTER)) {
+                    let what = format!("has an entry whose name is not UTF-8: {}", entry.name);
+                    self.doubt(Doubt::about(path, what));
+                }
+                entries
+            }
             Err(trouble) if trouble.is_missing() => Vec::new(),
             Err(trouble) => {
                 self.doubt(trouble);
@@ -192,5 +199,23 @@ impl<'f> Gather<'f> {
             let line = u32::try_from(text.split('\n').count()).unwrap_or(u32::MAX);
             self.doubt(Doubt::at(path, line, "the last line has no end: the file may have been cut short"));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::files::{Node, Tree};
+
+    #[test]
+    fn a_file_whose_name_is_not_utf_8_is_a_doubt_of_its_folder() {
+        let mut tree = Tree::default();
+        tree.insert("/etc/d/10-a.conf", Node::file("a\n"));
+        tree.insert("/etc/d/99-\u{fffd}.conf", Node::file("b\n"));
+        let files = Files::memory(tree);
+        let fact = Fact::gather(&files, |gather| Ok(gather.folder("/etc/d").len()));
+        assert_eq!(fact.value, Ok(2));
+        assert_eq!(fact.doubts.len(), 1);
+        assert_eq!(fact.doubts[0].path, "/etc/d");
     }
 }

@@ -11,12 +11,21 @@ const LONGEST: usize = 600;
 
 /// `text` with every control, bidirectional and invisible character written as `\u{…}`, and cut at 600 characters.
 pub fn clean(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for (count, c) in text.chars().enumerate() {
-        if count == LONGEST {
-            out.push('…');
-            break;
-        }
+    let mut out = visible(text.chars().take(LONGEST));
+    if text.chars().nth(LONGEST).is_some() {
+        out.push('…');
+    }
+    out
+}
+
+/// As [`clean`], whole.
+pub fn clean_whole(text: &str) -> String {
+    visible(text.chars())
+}
+
+fn visible(chars: impl Iterator<Item = char>) -> String {
+    let mut out = String::new();
+    for c in chars {
         if is_harmful(c) {
             // Writing to a string cannot fail.
             let _ = write!(out, "\\u{{{:x}}}", u32::from(c));

@@ -18,7 +18,7 @@ use crate::catalogue::{Area, Scope, Severity};
 use crate::outcome::{Fingerprint, SubjectKind, Verdict};
 
 pub use build::build;
-pub use clean::clean;
+pub use clean::{clean, clean_whole};
 
 /// Version of the report's schema: a new minor version only adds fields.
 pub const SCHEMA_VERSION: &str = "1.0";

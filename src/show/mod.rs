@@ -10,10 +10,11 @@ use std::fmt;
 
 use clap::ValueEnum;
 use serde::Serialize;
+use serde_json::Value;
 
 use crate::formats::release::Release;
 use crate::host::{Doubt, Host};
-use crate::report::clean;
+use crate::report::{clean, clean_whole};
 
 /// A fact that can be shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -36,19 +37,31 @@ pub enum Name {
 /// A fact ready to be printed.
 pub struct Shown {
     /// For machines.
-    pub json: serde_json::Value,
+    pub json: Value,
     /// For people, lines ending with a newline.
     pub text: String,
 }
 
 impl Shown {
-    /// As JSON or as text. Untrusted characters are made visible in the text; JSON strings are left to its reader.
+    /// As JSON or as text. Untrusted characters are made visible in both: JSON too is looked at on a terminal.
     pub fn print(&self, as_json: bool) -> String {
         if as_json {
             // A value of strings, numbers and lists cannot fail to print.
-            return serde_json::to_string_pretty(&self.json).map(|text| text + "\n").unwrap_or_default();
+            return serde_json::to_string_pretty(&harmless(&self.json))
+                .map(|text| text + "\n")
+                .unwrap_or_default();
         }
         self.text.lines().fold(String::new(), |out, line| out + &clean(line) + "\n")
+    }
+}
+
+/// The value with every text of it made harmless.
+fn harmless(value: &Value) -> Value {
+    match value {
+        Value::String(text) => Value::String(clean_whole(text)),
+        Value::Array(list) => list.iter().map(harmless).collect(),
+        Value::Object(map) => map.iter().map(|(key, value)| (clean_whole(key), harmless(value))).collect(),
+        other => other.clone(),
     }
 }
 
@@ -116,4 +129,20 @@ fn shown_host(host: &Host) -> Shown {
         cluster.and_then(|cluster| cluster.name).unwrap_or_else(|| "none".to_owned()),
     );
     Shown { json, text }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn json_drives_no_terminal_and_is_not_cut() {
+        let long = "x".repeat(2000);
+        let json = serde_json::json!({ "a\u{9b}2J": ["\u{202e}b", { "c": long }], "n": 1 });
+        let printed = Shown { json, text: String::new() }.print(true);
+        assert!(
+            printed.contains("a\\\\u{9b}2J") && printed.contains("\\\\u{202e}b") && printed.contains(&long)
+        );
+        assert!(!printed.contains(['\u{9b}', '\u{202e}']));
+    }
 }

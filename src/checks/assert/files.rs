@@ -3,7 +3,7 @@
 use super::expect::unmet;
 use crate::catalogue::{Expect, Missing};
 use crate::checks::{Judged, Look};
-use crate::files::Meta;
+use crate::files::{Meta, Text};
 use crate::formats::mount_options::{self, MountOption};
 use crate::formats::numbered;
 use crate::host::system::mounts::{FSTAB, MOUNT_TABLE};
@@ -130,24 +130,26 @@ fn options_judged(path: &str, wanted: &[&str], lacking: &[&str], how: &str, evid
     Judgement::fail(summary).with(evidence.expected(wanted.join(",")))
 }
 
-/// A key in a file of `key separator value` lines.
-pub(super) struct Key {
-    pub(super) name: &'static str,
+/// Keys in a file of `key separator value` lines.
+pub(super) struct Keys {
+    /// The key and its default.
+    pub(super) first: (&'static str, &'static str),
+    /// Further ones.
+    pub(super) also: &'static [(&'static str, &'static str)],
     pub(super) separator: char,
-    pub(super) default: &'static str,
     pub(super) package: &'static str,
 }
 
 /// `kind = "option"`: the last line with the key counts; without one, or without the file, the default. Without its
 /// package there is nothing to judge.
-pub(super) fn option(look: &Look<'_>, path: &str, key: &Key, expect: &Expect) -> Judged {
-    if !key.package.is_empty() {
+pub(super) fn option(look: &Look<'_>, path: &str, keys: &Keys, expect: &Expect) -> Judged {
+    if !keys.package.is_empty() {
         let packages = look.take(look.host.packages())?;
-        if packages.present(key.package).is_none() {
-            return Err(Stop::not_applicable(format!("{} is not installed", key.package)));
+        if packages.present(keys.package).is_none() {
+            return Err(Stop::not_applicable(format!("{} is not installed", keys.package)));
         }
     }
-    let fact: Fact<Option<(u32, String)>> = Fact::gather(&look.host.files, |gather| {
+    let fact: Fact<Text> = Fact::gather(&look.host.files, |gather| {
         if path.starts_with("/etc/pve/") {
             gather.take(look.host.cluster_files())?;
         }
@@ -155,31 +157,50 @@ pub(super) fn option(look: &Look<'_>, path: &str, key: &Key, expect: &Expect) ->
         if text.trim().is_empty() {
             look.host.defaults_hold(gather, path);
         }
-        Ok(last_value(&text, key))
+        if let Some((line, _)) = numbered(&text).find(|(_, line)| is_garbled(line, keys.separator)) {
+            gather.doubt(Doubt::at(path, line, "is no line of a key and its value"));
+        }
+        Ok(text)
     });
     let doubt = fact.doubts.first().cloned();
-    let found = look.own(fact)?;
-    let (line, value) = match found {
-        Some((line, value)) => (Some(line), value),
-        None => (None, key.default.to_owned()),
-    };
-    let how = if line.is_some() { "is" } else { "is not set, the default is" };
-    let shown = if value.is_empty() { "empty" } else { &value };
-    let evidence = Evidence { line, ..Evidence::of(path).key(key.name).observed(shown) };
-    let summary = format!("{} {how} {shown}", key.name);
-    let judgement = match (unmet(look, expect, &value), line, doubt) {
-        // The line that sets it may be in what was not read.
-        (Some(_), None, Some(doubt)) => return Err(Stop::Unknown(doubt)),
-        (Some(wanted), ..) => Judgement::fail(summary).with(evidence.expected(wanted)),
-        (None, ..) => Judgement::pass(summary).with(evidence),
-    };
-    look.one(Subject::new(SubjectKind::Setting, key.name), judgement)
+    let text = look.own(fact)?;
+    let all = std::iter::once(&keys.first).chain(keys.also);
+    look.each(
+        all,
+        |(name, _)| Subject::new(SubjectKind::Setting, *name),
+        |look, (name, default)| {
+            let (line, value) = match last_value(&text, name, keys.separator) {
+                Some((line, value)) => (Some(line), value),
+                None => (None, *default),
+            };
+            let how = if line.is_some() { "is" } else { "is not set, the default is" };
+            let shown = if value.is_empty() { "empty" } else { value };
+            let evidence = Evidence { line, ..Evidence::of(path).key(*name).observed(shown) };
+            let summary = format!("{name} {how} {shown}");
+            match (unmet(look, expect, value), line, &doubt) {
+                // The line that sets it may be in what was not read.
+                (Some(_), None, Some(doubt)) => Err(Stop::Unknown(doubt.clone())),
+                (Some(wanted), ..) => Ok(Judgement::fail(summary).with(evidence.expected(wanted))),
+                (None, ..) => Ok(Judgement::pass(summary).with(evidence)),
+            }
+        },
+    )
 }
 
-fn last_value(text: &str, key: &Key) -> Option<(u32, String)> {
-    let value = |(number, line): (u32, &str)| {
-        let (name, value) = split(line.trim(), key.separator)?;
-        (name == key.name).then(|| (number, unquoted(value).to_owned()))
+/// Whether a line is neither empty, nor a comment or the header of a section, nor a key with a value: it may be what a
+/// damaged line has left.
+fn is_garbled(line: &str, separator: char) -> bool {
+    let text = line.trim();
+    if text.is_empty() || text.starts_with(['#', ';', '[']) {
+        return false;
+    }
+    split(text, separator).is_none() || text.chars().any(|c| c.is_control() && c != '\t')
+}
+
+fn last_value<'t>(text: &'t str, key: &str, separator: char) -> Option<(u32, &'t str)> {
+    let value = |(number, line): (u32, &'t str)| {
+        let (name, value) = split(line.trim(), separator)?;
+        (name == key).then(|| (number, unquoted(value)))
     };
     numbered(text).filter_map(value).last()
 }

@@ -22,7 +22,7 @@ pub(super) fn sysctl(look: &Look<'_>, key: &str, expect: &Expect) -> Judged {
 
 /// `kind = "kernel_argument"`: an argument that must not be given at all, or whose last value must not be one of
 /// these. A tree only tells what is configured: that may fail, but it never passes.
-pub(super) fn argument(look: &Look<'_>, name: &str, bad_values: &[&str]) -> Judged {
+pub(super) fn argument(look: &Look<'_>, name: &str, bad_values: &[&str], good_values: &[&str]) -> Judged {
     let line = look.take(look.host.command_line())?;
     let bad = if bad_values.is_empty() {
         line.all(name).next()
@@ -43,14 +43,26 @@ pub(super) fn argument(look: &Look<'_>, name: &str, bad_values: &[&str]) -> Judg
             "is missing: the command line of the running kernel is needed; run on the live host",
         ));
     }
+    let odd = |argument: &Argument| {
+        !good_values.is_empty() && !words(argument).all(|word| good_values.contains(&word))
+    };
+    if let Some((path, argument)) = line.in_force(name).into_iter().find(|(_, argument)| odd(argument)) {
+        let seen = argument.value.as_deref().unwrap_or_default();
+        let judgement = Judgement::unknown(format!("what {name}={seen} means is not known"));
+        return look.one(subject, judgement.with(Evidence::at(path, argument.line).key(name).observed(seen)));
+    }
     let seen = if bad_values.is_empty() { name } else { &format!("{name}={}", bad_values.join(" or ")) };
     let judgement = Judgement::pass(format!("the kernel is started without {seen}"));
     look.one(subject, judgement.with(Evidence::of(PROC_CMDLINE)))
 }
 
-/// Several parameters take a comma list.
+/// Several parameters take a comma list; `mitigations` takes a second one behind a semicolon.
+fn words(argument: &Argument) -> impl Iterator<Item = &str> {
+    argument.value.as_deref().unwrap_or_default().split([',', ';'])
+}
+
 fn is_bad(argument: &Argument, bad_values: &[&str]) -> bool {
-    argument.value.as_deref().unwrap_or_default().split(',').any(|word| bad_values.contains(&word))
+    words(argument).any(|word| bad_values.contains(&word))
 }
 
 /// `kind = "module"`: modules that must be neither loaded nor loadable.

@@ -13,7 +13,9 @@ use crate::catalogue::Assertion;
 pub(super) fn judge(look: &Look<'_>, assertion: &'static Assertion) -> Judged {
     match assertion {
         Assertion::Sysctl { key, expect } => kernel::sysctl(look, key, expect),
-        Assertion::KernelArgument { name, bad_values } => kernel::argument(look, name, bad_values),
+        Assertion::KernelArgument { name, bad_values, good_values } => {
+            kernel::argument(look, name, bad_values, good_values)
+        }
         Assertion::Module { names } => kernel::modules(look, names),
         Assertion::File { path, mode_at_most, uid, gid, missing } => files::file(
             look,
@@ -21,13 +23,13 @@ pub(super) fn judge(look: &Look<'_>, assertion: &'static Assertion) -> Judged {
             &files::Wanted { mode_at_most: *mode_at_most, uid: *uid, gid, missing: *missing },
         ),
         Assertion::Mount { path, options } => files::mount(look, path, options),
-        Assertion::Option { path, key, separator, default, package, expect } => files::option(
+        Assertion::Option { path, key, separator, default, also, package, expect } => files::option(
             look,
             path,
-            &files::Key { name: key, separator: *separator, default, package },
+            &files::Keys { first: (key, default), also, separator: *separator, package },
             expect,
         ),
-        Assertion::Package { any_of, installed } => packages::package(look, any_of, *installed),
+        Assertion::Package { any_of, installed, units } => packages::package(look, any_of, *installed, units),
         Assertion::Unit { name, also, package, enabled } => {
             packages::unit(look, &packages::Wanted { name, also, package, enabled: *enabled })
         }

@@ -6,9 +6,26 @@ use crate::host::identity::DPKG_STATUS;
 use crate::host::system::units::{UNIT_FOLDER, Units};
 use crate::outcome::{Evidence, Judgement, Subject, SubjectKind};
 
-/// `kind = "package"`: one of these must be installed, or none of them may be.
-pub(super) fn package(look: &Look<'_>, any_of: &[&str], must_be_installed: bool) -> Judged {
+/// `kind = "package"`: one of these must be installed, or none of them may be; and where `units` names the unit of each,
+/// one that is installed must start at boot.
+pub(super) fn package(look: &Look<'_>, any_of: &[&str], must_be_installed: bool, units: &[&str]) -> Judged {
     let packages = look.take(look.host.packages())?;
+    let subject = Subject::new(SubjectKind::Package, any_of.first().copied().unwrap_or_default());
+    let present = any_of.iter().zip(units).filter(|(name, _)| packages.present(name).is_some());
+    let present: Vec<(&str, &str)> = present.map(|(name, unit)| (*name, *unit)).collect();
+    if let Some((name, unit)) = present.first() {
+        let known = look.take(look.host.units())?;
+        let started = present.iter().find_map(|(name, unit)| Some((name, known.starts(unit)?)));
+        let judgement = if let Some((name, link)) = started {
+            Judgement::pass(format!("{name} is installed and starts at boot")).with(Evidence::of(link))
+        } else {
+            look.host.units().complete()?;
+            let masked = if known.mask(unit).is_some() { " (it is masked)" } else { "" };
+            Judgement::fail(format!("{name} is installed, but does not start at boot{masked}"))
+                .with(resting(known, unit))
+        };
+        return look.one(subject, judgement);
+    }
     let found = any_of.iter().find_map(|name| packages.present(name));
     let evidence = match found {
         Some(package) => Evidence::at(DPKG_STATUS, package.line).observed(&package.name),
@@ -32,10 +49,7 @@ pub(super) fn package(look: &Look<'_>, any_of: &[&str], must_be_installed: bool)
             }
         }
     };
-    look.one(
-        Subject::new(SubjectKind::Package, any_of.first().copied().unwrap_or_default()),
-        judgement.with(evidence),
-    )
+    look.one(subject, judgement.with(evidence))
 }
 
 /// What a unit must be like.
@@ -75,6 +89,10 @@ pub(super) fn unit(look: &Look<'_>, wanted: &Wanted) -> Judged {
 fn must_not_start(units: &Units, name: &str) -> Judgement {
     match units.starts(name) {
         Some(link) => Judgement::fail(format!("{name} starts at boot")).with(Evidence::of(link)),
+        None if units.mask(name).is_none() && units.named(name).is_some() => {
+            let seen = Evidence::of(units.named(name).unwrap_or(UNIT_FOLDER)).observed(name);
+            Judgement::unknown(format!("no link starts {name}, but another unit asks for it")).with(seen)
+        }
         None => Judgement::pass(dormant(units, name)).with(resting(units, name)),
     }
 }

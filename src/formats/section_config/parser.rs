@@ -2,7 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use super::{Dropped, Entry, Fate, Header, Property, Section, SectionType, Sections, Table, Value};
+use super::{
+    Dropped, Entry, Fate, Header, Property, Section, SectionType, Sections, Table, Value, names_a_secret,
+};
 use crate::formats::perl::{is_blank, is_space, trimmed};
 use crate::formats::property_string::{self, Kind, accepts};
 use crate::formats::release::Release;
@@ -78,9 +80,15 @@ impl Reader<'_> {
             Fate::Kept | Fate::Missing(_) => {}
         }
         let found = found.filter(|_| fate == Fate::Kept);
+        // `password: x`, as YAML has it, is taken for a header: then the id is the secret, and it is not kept.
+        let id = if fate != Fate::Kept && names_a_secret(&kind) {
+            format!("line {number}")
+        } else {
+            id.to_owned()
+        };
         let section = Section {
             kind,
-            id: id.to_owned(),
+            id,
             line: number,
             fate,
             entries: Vec::new(),

@@ -147,6 +147,17 @@ fn secrets_are_not_kept() {
 }
 
 #[test]
+fn a_secret_written_like_a_header_is_not_kept_as_an_id() {
+    for header in
+        ["password: canary", "api_password:canary", "encryption-key: canary", "token-value:  ca:nary"]
+    {
+        let parsed = read(&format!("dir: one\n path /a\n\n{header}\n username x\nfoo: two\n"));
+        assert_eq!(parsed.value.lost().map(|section| section.id.as_str()).collect::<Vec<_>>(), ["line 4"]);
+        assert!(!format!("{parsed:?}").contains("nary"), "{parsed:?}");
+    }
+}
+
+#[test]
 fn a_bare_id_is_a_header_where_types_are_left_out() {
     let table = Table { header: Header::Id("dir"), ..TABLE };
     let parsed = parse("gpu\n\tpath /a\n\nusb stick\n", &table, Release::Pve9);

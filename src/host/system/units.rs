@@ -45,7 +45,12 @@ pub struct Units {
     masked: BTreeMap<String, String>,
     /// Other names of units.
     aliases: BTreeMap<String, String>,
+    /// Units that a unit file or drop-in of the administrator asks for, with that file.
+    named: BTreeMap<String, String>,
 }
+
+/// Keys that start another unit along with their own.
+const STARTING_KEYS: [&str; 4] = ["Wants", "Requires", "BindsTo", "Upholds"];
 
 impl Units {
     /// The link that starts the unit at boot, under any of its names; `None` for a masked unit.
@@ -59,6 +64,11 @@ impl Units {
             other.filter(|alias| !self.masked.contains_key(*alias)).find_map(|alias| self.wanted.get(alias))
         });
         named.map(String::as_str)
+    }
+
+    /// The administrator's file that asks for the unit. Whether it is started itself is not followed.
+    pub fn named(&self, name: &str) -> Option<&str> {
+        self.named.get(name).or_else(|| self.named.get(self.real_name(name))).map(String::as_str)
     }
 
     /// What masks the unit.
@@ -90,6 +100,8 @@ pub(super) fn read(gather: &mut Gather<'_>) -> Result<Units, Stop> {
         for entry in reader.gather.folder(folder) {
             if has_end(&entry.name, "wants") || has_end(&entry.name, "requires") {
                 reader.wants(folder, &entry.name);
+            } else if folder == UNIT_FOLDER && has_end(&entry.name, "d") {
+                reader.drop_ins(&entry.name);
             } else {
                 reader.unit(folder, entry);
             }
@@ -120,10 +132,30 @@ impl Reader<'_, '_> {
                 Ok(meta) if meta.size == 0 => {
                     self.units.masked.insert(entry.name, path);
                 }
+                Ok(meta) if folder == UNIT_FOLDER && meta.kind == Kind::File => self.asks_for(&path),
                 Ok(_) => {}
                 Err(trouble) => self.gather.doubt(trouble),
             },
             _ => {}
+        }
+    }
+
+    fn drop_ins(&mut self, name: &str) {
+        let folder = format!("{UNIT_FOLDER}/{name}");
+        for entry in self.gather.folder(&folder) {
+            if has_end(&entry.name, "conf") {
+                self.asks_for(&format!("{folder}/{}", entry.name));
+            }
+        }
+    }
+
+    /// Notes the units that a file asks for.
+    fn asks_for(&mut self, path: &str) {
+        let Some(text) = self.gather.part(path) else { return };
+        let asked = text.lines().filter_map(|line| line.split_once('='));
+        let asked = asked.filter(|(key, _)| STARTING_KEYS.contains(&key.trim()));
+        for unit in asked.flat_map(|(_, units)| units.split_whitespace()) {
+            self.units.named.entry(unit.to_owned()).or_insert_with(|| path.to_owned());
         }
     }
 
