@@ -5,11 +5,13 @@ use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use super::login::{root_groups, situations};
-use super::{evidence, may_hold_secret};
+use super::evidence;
 use crate::catalogue::Severity;
 use crate::checks::{Judged, Look};
 use crate::formats::glob_pattern::Pattern;
-use crate::formats::sshd::{Connection, Effective, Met, Situations, group_listed, user_listed};
+use crate::formats::sshd::{
+    Connection, Effective, Met, Situations, group_listed, may_hold_secret, user_listed,
+};
 use crate::host::Stop;
 use crate::outcome::{Judgement, Subject, SubjectKind};
 
