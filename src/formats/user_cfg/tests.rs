@@ -409,7 +409,7 @@ fn what_may_be_the_secret_of_a_token_is_not_quoted() {
         format!("acl:1:/:root@pam!ci={secret}:Administrator:"),
         format!("acl:1:/:root@pam:ci={secret}:"),
     ] {
-        let parsed = parse(&line, Release::Pve9);
+        let parsed = parse(&line, Pve9);
         assert_eq!(parsed.issues.len(), 1, "{line}");
         assert!(!parsed.issues.iter().any(|issue| issue.what.contains(secret)), "{line}");
     }
