@@ -71,7 +71,8 @@ mod tests {
 
     #[test]
     fn of_a_command_line_only_that_it_is_set_is_shown() {
-        let shown = shown_of("AuthorizedKeysCommand /bin/keys --password hunter2\nForceCommand /bin/x hunter2\n");
+        let shown =
+            shown_of("AuthorizedKeysCommand /bin/keys --password hunter2\nForceCommand /bin/x hunter2\n");
         assert!(!shown.text.contains("hunter2") && !shown.json.to_string().contains("hunter2"));
         assert_eq!(shown.json["settings"]["forcecommand"], serde_json::json!(["set"]));
         assert!(shown.text.lines().any(|line| line == "authorizedkeyscommand set"));

@@ -4,8 +4,8 @@
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 
-use super::login::{root_groups, situations};
 use super::evidence;
+use super::login::{root_groups, situations};
 use crate::catalogue::Severity;
 use crate::checks::{Judged, Look};
 use crate::formats::glob_pattern::Pattern;
