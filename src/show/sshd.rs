@@ -3,7 +3,13 @@
 use std::collections::BTreeSet;
 
 use super::{Shown, issues};
+use crate::formats::sshd::may_hold_secret;
 use crate::host::{Doubt, Host, Stop};
+
+/// What is shown of a value: of a command line only whether there is one.
+fn open<'v>(setting: &str, value: &'v str) -> &'v str {
+    if may_hold_secret(setting) && value != "none" { "set" } else { value }
+}
 
 /// The effective settings of sshd.
 pub(super) fn shown(host: &Host) -> Result<Shown, String> {
@@ -15,13 +21,20 @@ pub(super) fn shown(host: &Host) -> Result<Shown, String> {
     let problems = sshd.config.problems.iter().map(|problem| sshd.doubt_of(problem));
     let all: BTreeSet<Doubt> = fact.doubts.iter().cloned().chain(problems).collect();
     let all: Vec<Doubt> = all.into_iter().collect();
+    let mut settings = sshd.config.settings();
+    for (setting, values) in &mut settings {
+        values.iter_mut().for_each(|value| *value = open(setting, value).to_owned());
+    }
     let json = serde_json::json!({
         "valid": sshd.config.valid(),
-        "settings": sshd.config.settings(),
+        "settings": settings,
         "issues": issues(&all),
     });
     let comments = all.iter().map(|doubt| format!("# {doubt}\n"));
-    let lines = sshd.config.lines().into_iter().map(|line| line + "\n");
+    let lines = sshd.config.lines().into_iter().map(|line| match line.split_once(' ') {
+        Some((setting, value)) => format!("{setting} {}\n", open(setting, value)),
+        None => line + "\n",
+    });
     Ok(Shown { json, text: comments.chain(lines).collect() })
 }
 
@@ -54,6 +67,16 @@ mod tests {
         {
             assert!(shown.text.lines().any(|shown| shown == line), "{line}");
         }
+    }
+
+    #[test]
+    fn of_a_command_line_only_that_it_is_set_is_shown() {
+        let shown =
+            shown_of("AuthorizedKeysCommand /bin/keys --password hunter2\nForceCommand /bin/x hunter2\n");
+        assert!(!shown.text.contains("hunter2") && !shown.json.to_string().contains("hunter2"));
+        assert_eq!(shown.json["settings"]["forcecommand"], serde_json::json!(["set"]));
+        assert!(shown.text.lines().any(|line| line == "authorizedkeyscommand set"));
+        assert!(shown.text.lines().any(|line| line == "authorizedprincipalscommand none"));
     }
 
     #[test]

@@ -4,12 +4,14 @@
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 
+use super::evidence;
 use super::login::{root_groups, situations};
-use super::{evidence, may_hold_secret};
 use crate::catalogue::Severity;
 use crate::checks::{Judged, Look};
 use crate::formats::glob_pattern::Pattern;
-use crate::formats::sshd::{Connection, Effective, Met, Situations, group_listed, user_listed};
+use crate::formats::sshd::{
+    Connection, Effective, Met, Situations, group_listed, may_hold_secret, user_listed,
+};
 use crate::host::Stop;
 use crate::outcome::{Judgement, Subject, SubjectKind};
 
@@ -28,6 +30,15 @@ const RSA_SIGNATURES: [&str; 2] = ["rsa-sha2-256", "rsa-sha2-512"];
 
 /// Bits of the key pve-cluster makes for root (`ssh-keygen -t rsa -b 4096`).
 const ROOT_KEY_BITS: u32 = 4096;
+
+/// The port of ssh, which no call of Proxmox VE changes.
+const PORT: &str = "22";
+
+/// The home of root.
+const ROOT_HOME: &str = "/root";
+
+/// The files pve-cluster keeps root's keys in: the first links to the second.
+const ROOT_KEYS: [&str; 2] = ["/root/.ssh/authorized_keys", "/etc/pve/priv/authorized_keys"];
 
 /// The variable in which the console's ticket is passed to another node.
 const TICKET: &str = "LC_PVE_TICKET";
@@ -74,6 +85,10 @@ const RULES: &[Rule] = &[
     }),
     rule("hostkeyalgorithms", LOGIN, |values, _| has_none(values, &RSA_SIGNATURES)),
     rule("hostkey", LOGIN, |values, _| without_rsa_key(values)),
+    rule("listenaddress", LOGIN, |values, _| out_of_reach(values)),
+    rule("authorizedkeysfile", LOGIN, |values, peer| without_roots_keys(values, peer.config)),
+    rule("maxsessions", LOGIN, |values, _| is_any(values, &["0"])),
+    rule("chrootdirectory", LOGIN, |values, _| has_none(values, &["none", "/"])),
     rule("ciphers", LOGIN, |values, _| has_none(values, &CLIENT_CIPHERS)),
     Rule {
         severity: Severity::Medium,
@@ -106,6 +121,38 @@ fn not_listed(values: &[&str], listed: Met) -> Met {
         Met::No => Met::Yes,
         Met::Open => Met::Open,
         Met::Yes => Met::No,
+    }
+}
+
+/// Whether no address is one another node can come to, on the port it comes to. A host name is open.
+fn out_of_reach(values: &[&str]) -> Met {
+    let reach = |value: &&str| {
+        let (host, port) = value.rsplit_once(':').unwrap_or((value, PORT));
+        let host = host.trim_start_matches('[').trim_end_matches(']');
+        match host.parse::<IpAddr>() {
+            _ if port != PORT => Met::Yes,
+            Ok(address) => Met::from(address.is_loopback()),
+            Err(_) if host.contains(':') => Met::No,
+            Err(_) => Met::Open,
+        }
+    };
+    values.iter().map(reach).min().unwrap_or(Met::No)
+}
+
+/// Root's keys are in a file below /etc/pve that one in his home links to; what is in others, or what a command tells,
+/// is open.
+fn without_roots_keys(paths: &[&str], config: &Effective) -> Met {
+    let path = |path: &str| {
+        let path = path.replace("%h", ROOT_HOME).replace("%u", "root");
+        if path.starts_with('/') { path } else { format!("{ROOT_HOME}/{path}") }
+    };
+    let told = config.value_of("authorizedkeyscommand").is_some_and(|command| command.text != "none");
+    if paths.iter().any(|written| ROOT_KEYS.contains(&path(written).as_str())) {
+        Met::No
+    } else if !told && paths.iter().all(|path| *path == "none") {
+        Met::Yes
+    } else {
+        Met::Open
     }
 }
 

@@ -9,7 +9,7 @@ pub(crate) use login::{empty_passwords, password_authentication, root_login_with
 use std::collections::BTreeMap;
 
 use super::{Judged, Look};
-use crate::formats::sshd::{Overridden, Source};
+use crate::formats::sshd::{Overridden, Source, may_hold_secret};
 use crate::host::sshd::Sshd;
 use crate::outcome::{Evidence, Judgement, Subject, SubjectKind};
 
@@ -19,11 +19,6 @@ const MOST_EVIDENCE: usize = 10;
 /// Key exchanges that a quantum computer does not break, in every release that has them.
 const POST_QUANTUM: [&str; 3] =
     ["mlkem768x25519-sha256", "sntrup761x25519-sha512", "sntrup761x25519-sha512@openssh.com"];
-
-/// Whether the value of a setting is a command line, which may hold a secret and is not shown.
-pub(super) fn may_hold_secret(setting: &str) -> bool {
-    setting.ends_with("command")
-}
 
 /// Where a value of a setting stands.
 pub(super) fn evidence(sshd: &Sshd, setting: &str, source: &Source, observed: &str) -> Evidence {

@@ -32,6 +32,11 @@ pub use connection::{Connection, Met, Situation, Situations, group_listed, user_
 /// The file sshd reads unless `-f` names another.
 pub const MAIN_FILE: &str = "/etc/ssh/sshd_config";
 
+/// Whether the value of a setting is a command line, which may hold a secret and is not shown.
+pub fn may_hold_secret(setting: &str) -> bool {
+    setting.ends_with("command")
+}
+
 /// The OpenSSH releases whose reading is known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Version {

@@ -153,6 +153,20 @@ pub(super) fn listen_addresses(options: &Options, problems: &mut Problems) -> Ve
     let mut all = Vec::new();
     for (values, source) in &options.listen {
         let (Some(host), given) = (values.first(), values.get(1)) else { continue };
+        // The resolver takes it for no host at all, and without AI_PASSIVE that is the host itself.
+        if host == "*" {
+            let loopback = [("127.0.0.1", "inet6"), ("[::1]", "inet")];
+            let given =
+                given.map(|port| renamed(&Value { text: String::new(), source: source.clone() }, port));
+            for port in given.as_ref().map_or(ports, std::slice::from_ref) {
+                let fitting = loopback.iter().filter(|(_, other)| *other != family);
+                all.extend(fitting.map(|(host, _)| Value {
+                    text: format!("{host}:{}", port.text),
+                    source: source.clone(),
+                }));
+            }
+            continue;
+        }
         let address = numeric_host(host);
         let wrong = match address {
             Some(address) => {

@@ -336,6 +336,19 @@ fn the_value_of_an_environment_variable_never_leaves_the_parser() {
 }
 
 #[test]
+fn a_star_to_listen_on_is_the_host_itself() {
+    for (text, printed) in [
+        ("ListenAddress *\n", "127.0.0.1:22 [::1]:22"),
+        ("AddressFamily inet\nListenAddress *:2222\n", "127.0.0.1:2222"),
+        ("AddressFamily inet6\nListenAddress *\n", "[::1]:22"),
+    ] {
+        let effective = read(text, Version::V10_0);
+        assert!(effective.valid() && effective.problems.is_empty(), "{text}");
+        assert_eq!(values(&effective, "listenaddress"), printed);
+    }
+}
+
+#[test]
 fn a_host_name_to_listen_on_stays_open() {
     let effective = read("ListenAddress node1\n", Version::V9_2);
     assert!(effective.valid());

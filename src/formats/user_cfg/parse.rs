@@ -122,7 +122,8 @@ impl Reader {
     fn token(&mut self, fields: &Fields<'_>) {
         let id = fields.get(1);
         let Some((user, name)) = split_token_id(id) else {
-            return self.issue(format!("token with the invalid id {} is ignored", shown(id)));
+            // Not quoted: somebody may have written the secret of the token behind its id.
+            return self.issue("token with an invalid id is ignored");
         };
         let Some(expire) = seconds(fields.get(2)) else {
             return self.issue(format!("token {} is ignored: its expiry is not a number", shown(id)));
@@ -156,7 +157,8 @@ impl Reader {
         group.comment = fields.text(3).or(group.comment);
         for member in self.list(fields.get(2)) {
             if !is_user_id(member) {
-                self.issue(format!("invalid user id {} in a group is ignored", shown(member)));
+                // Not quoted here and in ACLs, as with tokens.
+                self.issue("invalid user id in a group is ignored");
                 continue;
             }
             if let Some(user) = self.cfg.users.get_mut(member) {
@@ -285,7 +287,7 @@ impl Reader {
             } else if is_plain_name(item) {
                 self.issue(format!("role {} of an ACL is not on a line above and is ignored", shown(item)));
             } else {
-                self.issue(format!("invalid role name {} in an ACL is ignored", shown(item)));
+                self.issue("invalid role name in an ACL is ignored");
             }
         }
         known
@@ -305,10 +307,7 @@ impl Reader {
                     subjects.insert(subject);
                 }
                 None => {
-                    self.issue(format!(
-                        "{} in an ACL is no user, group or token and is ignored",
-                        shown(item)
-                    ));
+                    self.issue("what is no user, group or token in an ACL is ignored");
                 }
             }
         }

@@ -399,3 +399,18 @@ proptest! {
         prop_assert_eq!(read(&text), read(&loose));
     }
 }
+
+#[test]
+fn what_may_be_the_secret_of_a_token_is_not_quoted() {
+    let secret = "0b5c1d2e-1111-4222-8333-444455556666";
+    for line in [
+        format!("token:root@pam!ci={secret}:0:0::"),
+        format!("group:ab:root@pam!ci={secret}::"),
+        format!("acl:1:/:root@pam!ci={secret}:Administrator:"),
+        format!("acl:1:/:root@pam:ci={secret}:"),
+    ] {
+        let parsed = parse(&line, Pve9);
+        assert_eq!(parsed.issues.len(), 1, "{line}");
+        assert!(!parsed.issues.iter().any(|issue| issue.what.contains(secret)), "{line}");
+    }
+}

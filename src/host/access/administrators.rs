@@ -8,7 +8,7 @@
 mod tests;
 
 use std::cmp::Reverse;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::effective::Effective;
 use crate::formats::user_cfg::names::{ROOT, split_token_id};
@@ -49,7 +49,7 @@ pub const IS_ROOT: Rule = Rule {
 };
 
 /// The rules for everybody else. Whoever meets the first meets the next as well, so that one then stands alone.
-pub const RULES: [Rule; 5] = [
+pub const RULES: [Rule; 6] = [
     Rule { id: "every-privilege", needs: Needs::Everything, path: "/", why: "has every privilege on /" },
     Rule {
         id: "modifies-permissions",
@@ -64,6 +64,12 @@ pub const RULES: [Rule; 5] = [
         why: "may give himself any role on /access (Permissions.Modify), and with it a token of root@pam",
     },
     Rule {
+        id: "modifies-permissions-of-groups",
+        needs: Needs::Privilege("Permissions.Modify"),
+        path: "/access/groups",
+        why: "may give himself any role on /access/groups (Permissions.Modify), and with it a token of root@pam",
+    },
+    Rule {
         id: "modifies-users",
         needs: Needs::Privilege("User.Modify"),
         path: "/access/groups",
@@ -76,6 +82,20 @@ pub const RULES: [Rule; 5] = [
         why: "may add any privilege to his own role on /access (Sys.Modify)",
     },
 ];
+
+/// The rule for whoever may change the members of a group that has an administrator among them.
+pub const MODIFIES_AN_ADMINISTRATOR: Rule = Rule {
+    id: "modifies-an-administrator",
+    needs: Needs::Privilege(MODIFY_USERS),
+    path: GROUPS,
+    why: "may make a token of an administrator in a group he may change (User.Modify)",
+};
+
+/// The privilege to change users, also to make tokens of theirs.
+const MODIFY_USERS: &str = "User.Modify";
+
+/// Where groups are in ACLs.
+const GROUPS: &str = "/access/groups";
 
 /// Somebody who administers.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -97,6 +117,8 @@ pub struct Reason {
     pub rule: &'static Rule,
     /// The ACL entries that make it hold; none for `root@pam`.
     pub grants: Vec<AclEntry>,
+    /// The administrator whose power is taken, by [`MODIFIES_AN_ADMINISTRATOR`].
+    pub over: Option<String>,
 }
 
 impl Administrator {
@@ -131,9 +153,13 @@ impl Administrator {
 
 impl Reason {
     fn words(&self) -> String {
-        match self.grants.first() {
-            Some(grant) => format!("{} as {} {}", self.rule.why, grant.role, through(&grant.subject)),
+        let why = match &self.over {
+            Some(member) => format!("may make a token of {member}, an administrator (User.Modify),"),
             None => self.rule.why.to_owned(),
+        };
+        match self.grants.first() {
+            Some(grant) => format!("{why} as {} {}", grant.role, through(&grant.subject)),
+            None => why,
         }
     }
 }
@@ -149,7 +175,45 @@ fn through(subject: &AclSubject) -> String {
 /// Everybody in `cfg` who administers.
 pub fn find(cfg: &UserCfg) -> Administrators {
     let effective = Effective::new(cfg);
-    effective.ids().iter().filter_map(|id| of(cfg, &effective, id)).map(|one| (one.id.clone(), one)).collect()
+    let ids = effective.ids();
+    let direct = ids.iter().filter_map(|id| of(cfg, &effective, id)).map(|one| (one.id.clone(), one));
+    let mut found: Administrators = direct.collect();
+    add_indirect(cfg, &effective, &ids, &mut found);
+    found
+}
+
+/// Adds those who may change a user who administers, and whoever may change them in turn. Each group is looked at
+/// once.
+fn add_indirect(cfg: &UserCfg, effective: &Effective<'_>, ids: &[String], found: &mut Administrators) {
+    // Who may change users on a path above administers by himself: only an ACL of the group itself can add somebody.
+    let own_acl: BTreeSet<&str> =
+        cfg.acl.iter().filter_map(|entry| entry.path.strip_prefix(GROUPS)).collect();
+    let mut groups: BTreeMap<&String, String> = BTreeMap::new();
+    for name in cfg.groups.keys() {
+        if own_acl.contains(format!("/{name}").as_str()) {
+            groups.insert(name, format!("{GROUPS}/{name}"));
+        }
+    }
+    let mut waiting: Vec<String> = found.keys().cloned().collect();
+    while let Some(member) = waiting.pop() {
+        let is_in =
+            |name: &&&String| cfg.groups.get(**name).is_some_and(|group| group.members.contains(&member));
+        let of_member: Vec<&String> = groups.keys().filter(is_in).copied().collect();
+        for path in of_member.into_iter().filter_map(|name| groups.remove(name)).collect::<Vec<_>>() {
+            for id in ids {
+                if found.contains_key(id) || !effective.has(id, &path, MODIFY_USERS) {
+                    continue;
+                }
+                let grants = effective.grants(id, &path, Some(MODIFY_USERS)).into_iter().cloned().collect();
+                let reason = Reason { rule: &MODIFIES_AN_ADMINISTRATOR, grants, over: Some(member.clone()) };
+                let owner = split_token_id(id).map(|(owner, _)| owner.to_owned());
+                let through_owner = owner.is_some() && cfg.token(id).is_some_and(|token| !token.privsep);
+                let one = Administrator { id: id.clone(), owner, through_owner, reasons: vec![reason] };
+                found.insert(id.clone(), one);
+                waiting.push(id.clone());
+            }
+        }
+    }
 }
 
 /// `id` as an administrator, if he is one. The user need not exist; a token must.
@@ -158,7 +222,7 @@ pub fn of(cfg: &UserCfg, effective: &Effective<'_>, id: &str) -> Option<Administ
     let through_owner = owner.is_some() && cfg.token(id).is_some_and(|token| !token.privsep);
     let holder = owner.filter(|_| through_owner).unwrap_or(id);
     let reasons = if holder == ROOT {
-        vec![Reason { rule: &IS_ROOT, grants: Vec::new() }]
+        vec![Reason { rule: &IS_ROOT, grants: Vec::new(), over: None }]
     } else {
         reasons(cfg, effective, id)
     };
@@ -181,7 +245,7 @@ fn reasons(cfg: &UserCfg, effective: &Effective<'_>, id: &str) -> Vec<Reason> {
         // The strongest role first: it is the one to name.
         let strength = |entry: &AclEntry| cfg.role_privileges(&entry.role).map_or(0, |role| role.len());
         grants.sort_by_key(|entry| Reverse(strength(entry)));
-        reasons.push(Reason { rule, grants });
+        reasons.push(Reason { rule, grants, over: None });
         if rule.needs == Needs::Everything {
             break;
         }

@@ -20,16 +20,29 @@ const ENVIRONMENT_FILE: &str = "-/etc/default/ssh";
 /// The variable in the command.
 const VARIABLE: &str = "SSHD_OPTS";
 
-/// Where a unit stands that replaces the one Debian ships (systemd.unit(5)).
-const UNITS: [&str; 2] = ["/etc/systemd/system/ssh.service", "/run/systemd/system/ssh.service"];
-
-/// Where drop-ins of the unit stand, of two files of one name the first counting. `sshd.service` is its alias.
-const DROP_INS: [&str; 4] = [
-    "/etc/systemd/system/ssh.service.d",
-    "/etc/systemd/system/sshd.service.d",
-    "/run/systemd/system/ssh.service.d",
-    "/run/systemd/system/sshd.service.d",
+/// The folders of units, of two files of one name the first counting (systemd.unit(5)).
+const FOLDERS: [&str; 8] = [
+    "/etc/systemd/system.control",
+    "/run/systemd/system.control",
+    "/run/systemd/transient",
+    OWN,
+    "/run/systemd/system",
+    "/usr/local/lib/systemd/system",
+    "/usr/lib/systemd/system",
+    "/lib/systemd/system",
 ];
+
+/// The folder of the administrator's own units.
+const OWN: &str = "/etc/systemd/system";
+
+/// The unit. `sshd.service` is its alias.
+const UNIT: &str = "ssh.service";
+
+/// The names of folders with drop-ins of the unit, those of a name before those of the next.
+const DROP_INS: [&str; 3] = ["ssh.service.d", "sshd.service.d", "service.d"];
+
+/// The units whose command is followed.
+const FOLLOWED: [&str; 2] = [UNIT, "sshd.service"];
 
 /// What a masked unit or drop-in links to.
 const NOTHING: &str = "/dev/null";
@@ -43,13 +56,14 @@ pub(super) struct Service {
 
 /// Reads the unit as the administrator changed it.
 pub(super) fn read(gather: &mut Gather<'_>) -> Service {
+    other_daemons(gather);
     let files = unit_files(gather);
     let texts: Vec<(&str, &str)> = files.iter().map(|(path, text)| (path.as_str(), &**text)).collect();
     let conf = systemd_conf::merge(&texts);
     for (path, issue) in &conf.issues {
         gather.doubt(Doubt::at(path, issue.line, issue.what.clone()));
     }
-    let replaced = texts.first().is_some_and(|(path, _)| UNITS.contains(path));
+    let replaced = texts.first().is_some_and(|(path, _)| path.ends_with(&format!("/{UNIT}")));
     let shipped = |default: &'static str| if replaced { None } else { Some(default) };
     for assignment in conf.all("Service", "Environment") {
         if assignment.value.contains(VARIABLE) {
@@ -83,19 +97,37 @@ pub(super) fn read(gather: &mut Gather<'_>) -> Service {
 /// The unit that replaces the shipped one, if there is one, then the drop-ins sorted by name.
 fn unit_files(gather: &mut Gather<'_>) -> Vec<(String, Text)> {
     let mut drop_ins: BTreeMap<String, String> = BTreeMap::new();
-    for folder in DROP_INS {
-        for entry in gather.folder(folder) {
+    let named = |name: &'static str| FOLDERS.iter().map(move |folder| format!("{folder}/{name}"));
+    for folder in DROP_INS.into_iter().flat_map(named) {
+        for entry in gather.folder(&folder) {
             if entry.name.rsplit_once('.').is_some_and(|(_, end)| end == "conf") {
                 drop_ins.entry(entry.name.clone()).or_insert_with(|| format!("{folder}/{}", entry.name));
             }
         }
     }
     let mut files = Vec::new();
-    if let Some(unit) = UNITS.iter().find_map(|path| unit_file(gather, path)) {
+    if let Some(unit) = named(UNIT).find_map(|path| unit_file(gather, &path)) {
         files.push(unit);
     }
     files.extend(drop_ins.into_values().filter_map(|path| unit_file(gather, &path)));
     files
+}
+
+/// A unit of the administrator's own that starts the daemon a second time, with what configuration ever.
+fn other_daemons(gather: &mut Gather<'_>) {
+    for entry in gather.folder(OWN) {
+        if !entry.name.ends_with(".service") || FOLLOWED.contains(&entry.name.as_str()) {
+            continue;
+        }
+        let Some((path, text)) = unit_file(gather, &format!("{OWN}/{}", entry.name)) else { continue };
+        // Its other lines are no concern of sshd.
+        let conf = systemd_conf::merge(&[(path.as_str(), &*text)]);
+        let starts = conf.all("Service", "ExecStart").iter().find(|one| one.value.contains(super::PROGRAM));
+        if let Some(one) = starts {
+            let what = "starts another sshd, whose configuration is not followed";
+            gather.doubt(Doubt::at(&path, one.line, what));
+        }
+    }
 }
 
 fn unit_file(gather: &mut Gather<'_>, path: &str) -> Option<(String, Text)> {

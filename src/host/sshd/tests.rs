@@ -147,6 +147,35 @@ fn a_command_that_is_not_followed_is_a_doubt() {
 }
 
 #[test]
+fn drop_ins_are_read_in_every_folder_systemd_reads() {
+    for folder in [
+        "/etc/systemd/system.control/ssh.service.d",
+        "/run/systemd/transient/sshd.service.d",
+        "/etc/systemd/system/service.d",
+        "/usr/local/lib/systemd/system/ssh.service.d",
+        "/usr/lib/systemd/system/ssh.service.d",
+    ] {
+        let mut tree = tree(&[("/etc/ssh/sshd_config", "PermitRootLogin no\n")]);
+        let own = "[Service]\nExecStart=\nExecStart=/usr/sbin/sshd -D -o PermitRootLogin=yes\n";
+        tree.insert(&format!("{folder}/x.conf"), Node::file(own));
+        is(&tree, "PermitRootLogin", "yes");
+        // The drop-in of the unit hides one of the same name for all services.
+        tree.insert("/etc/systemd/system.control/ssh.service.d/x.conf", Node::file("[Service]\n"));
+        is(&tree, "PermitRootLogin", "no");
+    }
+}
+
+#[test]
+fn a_second_daemon_is_a_doubt() {
+    let mut tree = tree(&[("/etc/ssh/sshd_config", "UsePAM yes\n")]);
+    tree.insert("/etc/systemd/system/other.service", Node::file("[Service]\nExecStart=/bin/true\n"));
+    assert_eq!(doubts(&tree), 0);
+    let own = "[Service]\nExecStart=/usr/sbin/sshd -D -f /etc/ssh/lax\n";
+    tree.insert("/etc/systemd/system/lax-ssh.service", Node::file(own));
+    assert_eq!(doubts(&tree), 1);
+}
+
+#[test]
 fn a_masked_unit_or_drop_in_says_nothing() {
     let mut tree = tree(&[("/etc/ssh/sshd_config", "UsePAM yes\n")]);
     tree.insert("/etc/systemd/system/ssh.service", Node::link("/dev/null"));

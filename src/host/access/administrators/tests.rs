@@ -63,8 +63,13 @@ fn a_deeper_level_that_takes_the_privileges_away_does_not_help_on_the_root_path(
 fn whoever_modifies_permissions_administers() {
     assert_eq!(
         others("acl:1:/:b@pve:Perm:\n", Pve9),
-        [one("b@pve", &["modifies-permissions", "modifies-permissions-of-access"])]
+        [one(
+            "b@pve",
+            &["modifies-permissions", "modifies-permissions-of-access", "modifies-permissions-of-groups"]
+        )]
     );
+    let groups = "acl:1:/access/groups:b@pve:Perm:\n";
+    assert_eq!(others(groups, Pve9), [one("b@pve", &["modifies-permissions-of-groups"])]);
     assert_eq!(others("acl:0:/:b@pve:Perm:\n", Pve9), [one("b@pve", &["modifies-permissions"])]);
     assert_eq!(
         others("acl:0:/access:b@pve:Perm:\n", Pve9),
@@ -89,7 +94,15 @@ fn pve_admin_on_the_root_path_administers_in_every_release() {
     let lines = "acl:1:/:b@pve:PVEAdmin:\n";
     assert_eq!(
         others(lines, Pve7),
-        [one("b@pve", &["modifies-permissions", "modifies-permissions-of-access", "modifies-users"])]
+        [one(
+            "b@pve",
+            &[
+                "modifies-permissions",
+                "modifies-permissions-of-access",
+                "modifies-permissions-of-groups",
+                "modifies-users"
+            ]
+        )]
     );
     assert_eq!(others(lines, Pve9), [one("b@pve", &["modifies-users"])]);
 }
@@ -99,10 +112,25 @@ fn several_ways_to_full_power_are_counted() {
     let found = find(&cfg("acl:1:/:b@pve:PVEAdmin:\n", Pve7));
     assert_eq!(
         found["b@pve"].why(),
-        "may give any role to anybody on / (Permissions.Modify) as PVEAdmin by an ACL of his own, and has 2 more ways \
+        "may give any role to anybody on / (Permissions.Modify) as PVEAdmin by an ACL of his own, and has 3 more ways \
          to full power"
     );
     assert_eq!(found["b@pve"].grants().len(), 1);
+}
+
+#[test]
+fn whoever_may_change_an_administrator_administers_and_so_on() {
+    let lines = "user:c@pve:1:\ngroup:others:b@pve:\nacl:1:/:a@pve:Administrator:\n\
+                 acl:1:/access/groups/admins:b@pve:PVEUserAdmin:\nacl:1:/access/groups/others:c@pve:PVEUserAdmin:\n";
+    let found = find(&cfg(lines, Pve9));
+    assert_eq!(
+        found["b@pve"].why(),
+        "may make a token of a@pve, an administrator (User.Modify), as PVEUserAdmin by an ACL of his own"
+    );
+    assert_eq!(found["c@pve"].reasons[0].over.as_deref(), Some("b@pve"));
+    assert_eq!(others("acl:1:/access/groups/admins:b@pve:PVEUserAdmin:\n", Pve9), []);
+    let root = "group:top:root@pam:\nacl:1:/access/groups/top:b@pve:PVEUserAdmin:\n";
+    assert_eq!(others(root, Pve9), [one("b@pve", &["modifies-an-administrator"])]);
 }
 
 #[test]
