@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use crate::catalogue::{Check, Severity, When};
 use crate::checks::{Counted, Judged, Look, Setting};
 use crate::host::{Doubt, Host, Stop};
-use crate::outcome::{Evidence, Fingerprint, Judgement, Subject, Verdict, scope_key};
+use crate::outcome::{Evidence, Judgement, Subject, Verdict};
 
 /// Parameters set by the site, for one check.
 pub type Settings = Vec<(String, Setting)>;
@@ -29,8 +29,6 @@ pub struct SubjectOutcome {
     pub summary: String,
     /// Where it was seen.
     pub evidence: Vec<Evidence>,
-    /// The identity of the finding.
-    pub fingerprint: Fingerprint,
 }
 
 /// What came out of one check.
@@ -43,7 +41,7 @@ pub struct Outcome {
     pub reason: Option<String>,
     /// Every subject, sorted by its identity.
     pub subjects: Vec<SubjectOutcome>,
-    /// How many passing subjects were left out of `subjects`, see [`Outcome::without_passes`].
+    /// How many passing subjects were left out of `subjects`, see [`run_for_report`].
     pub passes_left_out: usize,
 }
 
@@ -54,10 +52,12 @@ impl Outcome {
         listed.count() + self.passes_left_out
     }
 
-    /// The same without the subjects there is nothing to say about: a report only counts them, and a cluster of ten
-    /// thousand guests has hundreds of thousands.
-    #[must_use]
-    pub fn without_passes(mut self) -> Self {
+    fn sorted(mut self) -> Self {
+        self.subjects.sort_by(|a, b| a.subject.cmp(&b.subject).then_with(|| b.verdict.cmp(&a.verdict)));
+        self
+    }
+
+    fn without_passes(mut self) -> Self {
         let examined = self.examined();
         self.subjects.retain(|one| matches!(one.verdict, Verdict::Fail | Verdict::Unknown));
         self.passes_left_out = examined - self.failed().count();
@@ -73,13 +73,23 @@ impl Outcome {
 
 /// Runs `check` on `host`.
 pub fn run(host: &Host, now: Timestamp, check: &'static Check, settings: &Settings) -> Outcome {
+    outcome(host, now, check, settings).sorted()
+}
+
+/// As [`run`], without the subjects there is nothing to say about: a report only counts them, and a cluster of ten
+/// thousand guests has hundreds of thousands.
+pub fn run_for_report(host: &Host, now: Timestamp, check: &'static Check, settings: &Settings) -> Outcome {
+    outcome(host, now, check, settings).without_passes().sorted()
+}
+
+fn outcome(host: &Host, now: Timestamp, check: &'static Check, settings: &Settings) -> Outcome {
     if let Err(stop) = applies(host, check.when) {
         return stopped(check, stop, &[]);
     }
     host.set_clock(now);
     let look = Look::new(host, now, check, settings);
     match catch_unwind(AssertUnwindSafe(|| look.judge())) {
-        Ok(judged) => settle(host, check, judged, &look.doubts()),
+        Ok(judged) => settle(check, judged, &look.doubts()),
         Err(_) => whole(check, Verdict::Unknown, "internal error in this check: please report it".to_owned()),
     }
 }
@@ -93,7 +103,7 @@ fn applies(host: &Host, when: When) -> Result<(), Stop> {
     Err(Stop::not_applicable(format!("this is {release}, the check is about other releases")))
 }
 
-fn settle(host: &Host, check: &'static Check, judged: Judged, common: &[Doubt]) -> Outcome {
+fn settle(check: &'static Check, judged: Judged, common: &[Doubt]) -> Outcome {
     let tally = match judged {
         Ok(tally) => tally,
         Err(stop) => return stopped(check, stop, common),
@@ -101,10 +111,8 @@ fn settle(host: &Host, check: &'static Check, judged: Judged, common: &[Doubt]) 
     if tally.counted.is_empty() {
         return stopped(check, Stop::not_applicable("there is nothing of this kind to examine"), common);
     }
-    let scope_key = scope_key(host, check.scope);
-    let outcome = |counted| subject_outcome(check, &scope_key, counted, common);
-    let mut subjects: Vec<SubjectOutcome> = tally.counted.into_iter().map(outcome).collect();
-    subjects.sort_by(|a, b| a.subject.cmp(&b.subject).then_with(|| b.verdict.cmp(&a.verdict)));
+    let outcome = |counted| subject_outcome(check, counted, common);
+    let subjects: Vec<SubjectOutcome> = tally.counted.into_iter().map(outcome).collect();
     let verdict = subjects.iter().map(|one| one.verdict).max().unwrap_or(Verdict::Unknown);
     Outcome { check, verdict, reason: None, subjects, passes_left_out: 0 }
 }
@@ -124,12 +132,7 @@ fn whole(check: &'static Check, verdict: Verdict, reason: String) -> Outcome {
     Outcome { check, verdict, reason: Some(reason), subjects: Vec::new(), passes_left_out: 0 }
 }
 
-fn subject_outcome(
-    check: &'static Check,
-    scope_key: &str,
-    counted: Counted,
-    common: &[Doubt],
-) -> SubjectOutcome {
+fn subject_outcome(check: &'static Check, counted: Counted, common: &[Doubt]) -> SubjectOutcome {
     let Counted { subject, judgement, doubts } = counted;
     let judgement = match judgement {
         Ok(judgement) => downgraded(judgement, doubts.iter().chain(common)),
@@ -140,14 +143,12 @@ fn subject_outcome(
             downgraded(judgement, doubts.iter().chain(common))
         }
     };
-    let fingerprint = Fingerprint::of(check.id, check.scope, scope_key, &subject);
     SubjectOutcome {
         subject,
         verdict: judgement.verdict,
         severity: judgement.severity.unwrap_or(check.severity),
         summary: judgement.summary,
         evidence: judgement.evidence,
-        fingerprint,
     }
 }
 

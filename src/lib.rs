@@ -39,9 +39,8 @@ pub fn audit(
     now: Timestamp,
     root: Option<&str>,
 ) -> report::Report {
-    let run = |check: &&'static catalogue::Check| {
-        engine::run(host, now, check, &policy.settings(check)).without_passes()
-    };
+    let run =
+        |check: &&'static catalogue::Check| engine::run_for_report(host, now, check, &policy.settings(check));
     let outcomes: Vec<engine::Outcome> = selected.iter().map(run).collect();
     report::build(host, &outcomes, policy, now, root)
 }

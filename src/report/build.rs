@@ -16,7 +16,7 @@ use crate::files::{Input, InputOutcome};
 use crate::formats::release::Release;
 use crate::host::Host;
 use crate::live::effective_uid;
-use crate::outcome::{Evidence, Subject, Verdict, scope_key};
+use crate::outcome::{Evidence, Fingerprint, Subject, Verdict, scope_key};
 use crate::policy::Policy;
 
 /// How many places a finding shows.
@@ -133,7 +133,7 @@ fn check_result(outcome: &Outcome) -> CheckResult {
 
 fn findings(host: &Host, outcomes: &[Outcome]) -> Vec<Finding> {
     let of_check = |outcome: &Outcome| {
-        let key = clean(&scope_key(host, outcome.check.scope));
+        let key = scope_key(host, outcome.check.scope);
         outcome.failed().map(|one| finding(&key, outcome, one)).collect::<Vec<_>>()
     };
     let mut findings: Vec<Finding> = outcomes.iter().flat_map(of_check).collect();
@@ -151,12 +151,12 @@ fn findings(host: &Host, outcomes: &[Outcome]) -> Vec<Finding> {
 
 fn finding(scope_key: &str, outcome: &Outcome, one: &SubjectOutcome) -> Finding {
     Finding {
-        fingerprint: one.fingerprint.clone(),
+        fingerprint: Fingerprint::of(outcome.check.id, outcome.check.scope, scope_key, &one.subject),
         check: outcome.check.id,
         title: outcome.check.title,
         severity: one.severity,
         area: outcome.check.area,
-        scope: ScopeInfo { kind: outcome.check.scope, key: scope_key.to_owned() },
+        scope: ScopeInfo { kind: outcome.check.scope, key: clean(scope_key) },
         subject: subject_info(&one.subject),
         message: clean(&one.summary),
         evidence: one.evidence.iter().take(EVIDENCE_SHOWN).map(evidence_info).collect(),
