@@ -30,6 +30,16 @@ const STOP_GAP: &str = "verify_ticket($tfa_challenge, 0, $username)";
 /// How often a module with the stop-gap contains [`STOP_GAP`].
 const STOP_GAP_COUNT: usize = 3;
 
+/// What passes requests from the network on to the loopback interface.
+const FORWARDERS: [&str; 6] = [
+    "nginx.service",
+    "apache2.service",
+    "haproxy.service",
+    "caddy.service",
+    "traefik.service",
+    "stunnel4.service",
+];
+
 /// `advisory/unauthenticated-root-takeover`
 pub(crate) fn unauthenticated_root_takeover(look: &Look<'_>) -> Judged {
     let packages = look.take(look.host.packages())?;
@@ -77,7 +87,8 @@ fn exposed(look: &Look<'_>, version: &str) -> Judgement {
     };
     if let Some(line) = loopback_only(look) {
         let listen = Evidence::at(PROXY_DEFAULT, line).key("LISTEN_IP");
-        return fail("everybody with a process on the node").severity(Severity::High).with(listen);
+        let how = "everybody with a process on the node, or who reaches a proxy or tunnel that leads to it,";
+        return fail(how).severity(Severity::High).with(listen);
     }
     let judgement = fail("everybody who reaches port 8006");
     if everybody_has_a_second_factor(look) == Ok(true) {
@@ -87,9 +98,14 @@ fn exposed(look: &Look<'_>, version: &str) -> Judgement {
     judgement
 }
 
-/// The line that keeps pveproxy on the loopback interface; none where it listens for others, the default, or where
-/// that is not certain.
+/// The line that keeps pveproxy on the loopback interface; none where it listens for others, the default, where a
+/// web server or tunnel starts that may lead to it, or where that is not certain.
 fn loopback_only(look: &Look<'_>) -> Option<u32> {
+    let started = look.host.units();
+    let units = started.value.as_ref().ok().filter(|_| started.doubts.is_empty())?;
+    if FORWARDERS.iter().any(|name| units.starts(name).is_some()) {
+        return None;
+    }
     let fact = look.host.proxy();
     let proxy = fact.value.as_ref().ok().filter(|_| fact.doubts.is_empty())?.as_ref()?;
     let listen = proxy.listen_ip.as_ref()?;

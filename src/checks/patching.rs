@@ -1,13 +1,16 @@
 //! Whether fixes that are published get into the running system.
 
-use crate::checks::apt::is_binary;
+use regex::Regex;
+
+use crate::checks::apt::{codename, is_binary, is_native};
 use crate::checks::{Judged, Look};
 use crate::formats::apt_conf::Tree;
 use crate::formats::apt_match;
 use crate::formats::debian_version::compare;
 use crate::formats::proc_version::package_version_of;
 use crate::host::Stop;
-use crate::host::apt::repository::{Part, RELEASED_BY_ROLE, Repository, Vendor};
+use crate::host::apt::repository::{Part, RELEASED_BY_ROLE, Repository, Vendor, base_suite};
+use crate::host::apt::Source;
 use crate::host::identity::DPKG_STATUS;
 use crate::host::kernels::{self, Kernel, is_proxmox_release};
 use crate::host::system::units::UNIT_FOLDER;
@@ -66,27 +69,47 @@ pub(crate) fn package_lists_outdated(look: &Look<'_>) -> Judged {
     /// Hours of a day.
     const DAY: i64 = 24;
     let sources = look.take(look.host.apt_sources())?;
+    let codename = codename(look)?;
     // Debian's security archive is dated anew several times a day; others only when something changes.
-    let security = sources.used().find(|source| {
-        Repository::of(&source.entry).vendor == Vendor::Debian(Part::Security) && is_binary(source)
+    let security = sources.used().filter(|source| {
+        let base = base_suite(&source.entry.suite);
+        let ours = base == codename || RELEASED_BY_ROLE.contains(&base);
+        let security = Repository::of(&source.entry).vendor == Vendor::Debian(Part::Security);
+        ours && security && is_binary(source) && is_native(source, sources)
     });
-    let Some(source) = security else {
-        return Err(Stop::not_applicable("no source brings security updates of Debian"));
+    let read = |source: &Source| -> Result<(i64, Evidence), Stop> {
+        let path = format!("/var/lib/apt/lists/{}", source.entry.list_file("InRelease"));
+        let release = look.own(look.host.apt_release_file(&source.entry))?;
+        let release = release.ok_or_else(|| {
+            Stop::unknown(&path, "is missing: the package lists were never fetched, or are not kept")
+        })?;
+        let date = release.date().ok_or_else(|| Stop::unknown(&path, "has no date"))?;
+        let hours = look.now.duration_since(date).as_hours();
+        if hours < 0 {
+            return Err(Stop::unknown(&path, "has a date in the future"));
+        }
+        Ok((hours / DAY, Evidence::of(path).key("Date").observed(&release.date)))
     };
-    let path = format!("/var/lib/apt/lists/{}", source.entry.list_file("InRelease"));
-    let release = look.own(look.host.apt_release_file(&source.entry))?;
-    let release = release.ok_or_else(|| {
-        Stop::unknown(&path, "is missing: the package lists were never fetched, or are not kept")
-    })?;
-    let date = release.date().ok_or_else(|| Stop::unknown(&path, "has no date"))?;
-    let days = look.now.duration_since(date).as_hours() / DAY;
+    let (mut oldest, mut trouble): (Option<(i64, Evidence)>, Option<Stop>) = (None, None);
+    for source in security {
+        match read(source) {
+            Ok(found) if oldest.as_ref().is_none_or(|oldest| oldest.0 < found.0) => oldest = Some(found),
+            Ok(_) => {}
+            Err(stop) => trouble = trouble.or(Some(stop)),
+        }
+    }
     let most = look.number("max_age_days");
+    // One old list is enough; that none is old takes all of them.
+    let (days, evidence) = match (oldest, trouble) {
+        (Some(found), trouble) if found.0 > most || trouble.is_none() => found,
+        (_, Some(trouble)) => return Err(trouble),
+        _ => return Err(Stop::not_applicable("no source brings security updates of Debian")),
+    };
     let judgement = Judgement::fail_if(
         days > most,
         format!("the list of security updates is {days} days old: what is pending is not known to the node"),
         format!("the list of security updates is {days} days old"),
     );
-    let evidence = Evidence::of(path).key("Date").observed(&release.date);
     look.one(Subject::node(), judgement.with(evidence.expected(format!("not older than {most} days"))))
 }
 
@@ -116,10 +139,16 @@ pub(crate) fn microcode_missing(look: &Look<'_>) -> Judged {
 
 /// What has to be on for `apt.systemd.daily` to install updates. Upstream's defaults: `1`, `0`, `0`.
 const PERIODIC: [(&str, &str); 3] = [
-    ("APT::Periodic::Enable", "1"),
+    (SWITCH, "1"),
     ("APT::Periodic::Update-Package-Lists", "0"),
     ("APT::Periodic::Unattended-Upgrade", "0"),
 ];
+
+/// A switch; the other settings are intervals.
+const SWITCH: &str = "APT::Periodic::Enable";
+
+/// Longest interval that still counts as soon: three days, in seconds.
+const LONGEST_INTERVAL: u64 = 3 * 24 * 60 * 60;
 
 /// The units that start it.
 const TIMERS: [&str; 2] = ["apt-daily.timer", "apt-daily-upgrade.timer"];
@@ -144,6 +173,17 @@ pub(crate) fn security_updates_not_automatic(look: &Look<'_>) -> Judged {
             let judgement = Judgement::fail(format!("{name} is off")).with(evidence.key(name).expected("1"));
             return look.one(Subject::node(), judgement);
         }
+        let Some(setting) = setting.filter(|_| name != SWITCH) else { continue };
+        let evidence = Evidence::at(&*setting.file, setting.line).key(name).observed(&setting.value);
+        let judgement = match seconds(&setting.value) {
+            Some(seconds) if seconds <= LONGEST_INTERVAL => continue,
+            Some(_) => Judgement::fail(format!("{name} comes round less often than every three days")),
+            None => Judgement::unknown(format!("{name} is no interval that is understood here")),
+        };
+        return look.one(Subject::node(), judgement.with(evidence.expected("1")));
+    }
+    if let Some(judgement) = blacklisted(&conf.tree) {
+        return look.one(Subject::node(), judgement);
     }
     let codename = look.take(look.host.os())?.version_codename.as_str();
     if !brings_security(&conf.tree, codename) {
@@ -165,6 +205,43 @@ pub(crate) fn security_updates_not_automatic(look: &Look<'_>) -> Judged {
     let judgement =
         Judgement::pass("security updates of Debian are installed daily").at(DPKG_STATUS, package.line);
     look.one(Subject::node(), judgement)
+}
+
+/// An interval of `apt.systemd.daily` in seconds: `always`, or a number of days, or one with `s`, `m`, `h` or `d`.
+fn seconds(text: &str) -> Option<u64> {
+    if text == "always" {
+        return Some(0);
+    }
+    let digits = text.trim_end_matches(|c: char| !c.is_ascii_digit());
+    let unit = match text.strip_prefix(digits)? {
+        "s" => 1,
+        "m" => 60,
+        "h" => 60 * 60,
+        "" | "d" => 24 * 60 * 60,
+        _ => return None,
+    };
+    let number = digits.bytes().all(|byte| byte.is_ascii_digit()).then(|| digits.parse::<u64>().ok())??;
+    number.checked_mul(unit)
+}
+
+/// What an entry of the blacklist says, if it keeps back what attackers look for first. Each entry is a regular
+/// expression that is matched at the beginning of a name.
+fn blacklisted(tree: &Tree) -> Option<Judgement> {
+    const NAME: &str = "Unattended-Upgrade::Package-Blacklist";
+    const PROBES: [&str; 3] = ["openssl", "openssh-server", "libc6"];
+    let mut doubtful = None;
+    for setting in tree.list(NAME) {
+        let evidence = Evidence::at(&*setting.file, setting.line).key(NAME).observed(&setting.value);
+        let Ok(regex) = Regex::new(&format!("^(?:{})", setting.value)) else {
+            let unknown = Judgement::unknown("the blacklist has a pattern that is not understood here");
+            doubtful = doubtful.or(Some(unknown.with(evidence)));
+            continue;
+        };
+        if let Some(probe) = PROBES.into_iter().find(|probe| regex.is_match(probe)) {
+            return Some(Judgement::fail(format!("the blacklist keeps {probe} back")).with(evidence));
+        }
+    }
+    doubtful
 }
 
 /// Whether unattended-upgrades takes packages of Debian's security archive: `Origins-Pattern` has

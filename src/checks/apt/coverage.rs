@@ -1,6 +1,6 @@
 //! Whether every update that is published reaches this node.
 
-use super::{archive, codename, groups, is_binary};
+use super::{archive, codename, groups, is_binary, is_native};
 use crate::catalogue::Severity;
 use crate::checks::{Judged, Look};
 use crate::host::apt::repository::{
@@ -65,7 +65,7 @@ pub(crate) fn debian_security_missing(look: &Look<'_>) -> Judged {
     let is_security = |source: &&Source| {
         let vendor = Repository::of(&source.entry).vendor;
         let main = source.entry.component.as_deref() == Some("main");
-        vendor == Vendor::Debian(Part::Security) && main && is_binary(source)
+        vendor == Vendor::Debian(Part::Security) && main && is_binary(source) && is_native(source, sources)
     };
     let is_ours = |source: &&Source| base_suite(&source.entry.suite) == codename;
     let security: Vec<&Source> = sources.used().filter(is_security).collect();
@@ -97,7 +97,7 @@ pub(crate) fn proxmox_source_missing(look: &Look<'_>) -> Judged {
     let sources = look.take(look.host.apt_sources())?;
     let is_ours = |source: &&Source| {
         let product = matches!(Repository::of(&source.entry).vendor, Vendor::Proxmox(Product::Pve, _));
-        product && is_binary(source) && base_suite(&source.entry.suite) == codename
+        product && is_binary(source) && is_native(source, sources) && base_suite(&source.entry.suite) == codename
     };
     if let Some(source) = sources.used().find(is_ours) {
         let summary = format!("packages of Proxmox VE come from {}", source.entry.uri);

@@ -21,9 +21,10 @@ pub(crate) use trust::{
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::Look;
+use crate::formats::apt_conf::{Setting, Tree};
 use crate::formats::apt_sources::{Entry, SourceType};
 use crate::host::Stop;
-use crate::host::apt::Source;
+use crate::host::apt::{AptSources, Source};
 use crate::outcome::{Evidence, Subject, SubjectKind};
 
 /// Sources that are judged as one thing.
@@ -74,8 +75,22 @@ pub(super) fn is_binary(source: &Source) -> bool {
     source.entry.source_type == SourceType::Deb
 }
 
+/// Whether it is asked for packages of the architecture this system is made of.
+pub(super) fn is_native(source: &Source, sources: &AptSources) -> bool {
+    source.entry.architectures.resolve(std::slice::from_ref(&sources.native)).contains(&sources.native)
+}
+
+/// Programs that install packages. What is set below `Binary::<name>` counts for one of them instead.
+const BINARIES: [&str; 3] = ["apt-get", "apt", "unattended-upgrade"];
+
+/// Every setting of that name: the common one and those for single programs.
+fn candidates<'h>(tree: &'h Tree, name: &str) -> impl Iterator<Item = &'h Setting> {
+    let names = BINARIES.map(|binary| format!("Binary::{binary}::{name}"));
+    tree.find(name).into_iter().chain(names.into_iter().filter_map(|name| tree.find(&name)))
+}
+
 /// The name of the Debian release that is installed.
-fn codename<'h>(look: &Look<'h>) -> Result<&'h str, Stop> {
+pub(super) fn codename<'h>(look: &Look<'h>) -> Result<&'h str, Stop> {
     let os = look.take(look.host.os())?;
     if os.id.is_empty() {
         return Err(Stop::unknown("/etc/os-release", "does not say which system this is"));

@@ -1,14 +1,15 @@
 //! Whether security updates win over what is installed.
 
-use super::codename;
+use super::{candidates, codename};
+use crate::catalogue::Severity;
 use crate::checks::{Judged, Look};
-use crate::formats::apt_conf::Tree;
+use crate::formats::apt_conf::Setting;
 use crate::formats::apt_match::{self, Archive};
 use crate::formats::apt_sources::Uri;
 use crate::host::Stop;
-use crate::host::apt::priority::{By, DEFAULT_RELEASE, INSTALLED_PIN, Priority, priority};
+use crate::host::apt::priority::{By, DEFAULT_RELEASE, INSTALLED_PIN, Priority, held_back, priority};
 use crate::host::apt::repository::{Part, RELEASED_BY_ROLE, Repository, Vendor, base_suite, debian_major};
-use crate::outcome::{Evidence, Judgement, Subject};
+use crate::outcome::{Evidence, Judgement, Subject, Verdict};
 
 /// The priorities of the release itself and of its security updates.
 struct Priorities {
@@ -50,17 +51,16 @@ fn debian(look: &Look<'_>, codename: &str, part: Part) -> Result<Archive, Stop> 
     })
 }
 
-fn priorities(look: &Look<'_>, tree: &Tree) -> Result<Priorities, Stop> {
+fn not_understood() -> Stop {
+    Stop::unknown("/etc/apt", "has a pin or a default release with a pattern that is not understood here")
+}
+
+fn priorities(look: &Look<'_>, default_release: Option<&Setting>) -> Result<Priorities, Stop> {
     let codename = codename(look)?;
     let preferences = look.take(look.host.apt_preferences())?;
     let of = |part| {
         let archive = debian(look, codename, part)?;
-        priority(&archive, tree, preferences).ok_or_else(|| {
-            Stop::unknown(
-                "/etc/apt",
-                "has a pin or a default release with a pattern that is not understood here",
-            )
-        })
+        priority(&archive, default_release, preferences).ok_or_else(not_understood)
     };
     Ok(Priorities { main: of(Part::Main)?, security: of(Part::Security)? })
 }
@@ -68,11 +68,32 @@ fn priorities(look: &Look<'_>, tree: &Tree) -> Result<Priorities, Stop> {
 /// `apt/default-release-blocks-security`
 pub(crate) fn default_release_blocks_security(look: &Look<'_>) -> Judged {
     let tree = &look.take(look.host.apt_conf())?.tree;
-    let Some(setting) = tree.find(DEFAULT_RELEASE) else {
+    let settings: Vec<&Setting> = candidates(tree, DEFAULT_RELEASE).collect();
+    if settings.is_empty() {
         return look.one(Subject::node(), Judgement::pass("no default release is set"));
-    };
+    }
+    let mut worst: Option<Judgement> = None;
+    for setting in settings {
+        let judgement = default_release(look, setting)?;
+        if worst.as_ref().is_none_or(|worst| rank(&judgement) > rank(worst)) {
+            worst = Some(judgement);
+        }
+    }
+    look.one(Subject::node(), worst.ok_or_else(not_understood)?)
+}
+
+/// How bad a judgement is.
+fn rank(judgement: &Judgement) -> u8 {
+    match judgement.verdict {
+        Verdict::Fail => 2,
+        Verdict::Unknown => 1,
+        _ => 0,
+    }
+}
+
+fn default_release(look: &Look<'_>, setting: &Setting) -> Result<Judgement, Stop> {
     let evidence = Evidence::at(&*setting.file, setting.line).key(DEFAULT_RELEASE).observed(&setting.value);
-    let priorities = priorities(look, tree)?;
+    let priorities = priorities(look, Some(setting))?;
     let raised = matches!(priorities.main.by, By::DefaultRelease(_));
     let judgement = if raised && priorities.block_security() {
         Judgement::fail(format!(
@@ -86,7 +107,7 @@ pub(crate) fn default_release_blocks_security(look: &Look<'_>) -> Judged {
             "the default release is none of the configured suites: apt may refuse every command",
         )
     };
-    look.one(Subject::node(), judgement.with(evidence))
+    Ok(judgement.with(evidence))
 }
 
 /// Whether the value is the suite of a source as it is written there.
@@ -98,13 +119,24 @@ fn names_a_source(look: &Look<'_>, value: &str) -> Result<bool, Stop> {
 
 /// `apt/pin-blocks-security`: the pins by themselves, as if no default release were set.
 pub(crate) fn pin_blocks_security(look: &Look<'_>) -> Judged {
-    let priorities = priorities(look, &Tree::default())?;
+    let priorities = priorities(look, None)?;
     let pinned = |priority: &Priority| match &priority.by {
         By::Pin(path, line) => {
             Some(Evidence::at(path, *line).key("Pin-Priority").observed(priority.value.to_string()))
         }
         _ => None,
     };
+    if !priorities.block_security() {
+        let preferences = look.take(look.host.apt_preferences())?;
+        let security = debian(look, codename(look)?, Part::Security)?;
+        if let Some((path, record)) = held_back(&security, preferences).ok_or_else(not_understood)? {
+            let packages = record.packages.join(" ");
+            let evidence = Evidence::at(path, record.line).key("Package").observed(packages);
+            let summary = "a pin keeps the security updates of some packages from being installed";
+            return look
+                .one(Subject::node(), Judgement::fail(summary).severity(Severity::Medium).with(evidence));
+        }
+    }
     let evidence = [&priorities.main, &priorities.security].into_iter().filter_map(pinned);
     let judgement = Judgement::fail_if(
         priorities.block_security(),
@@ -112,7 +144,7 @@ pub(crate) fn pin_blocks_security(look: &Look<'_>) -> Judged {
             "security updates have priority {} and the release has {}: they are never installed",
             priorities.security.value, priorities.main.value
         ),
-        "no pin for all packages holds back security updates",
+        "no pin holds back security updates",
     );
     look.one(Subject::node(), judgement.with_all(evidence))
 }

@@ -2,12 +2,13 @@
 
 use std::collections::BTreeSet;
 
-use super::{Group, archive, groups};
+use super::{BINARIES, Group, archive, candidates, groups};
 use crate::catalogue::Severity;
 use crate::checks::{Judged, Look};
 use crate::files::Kind;
-use crate::formats::apt_conf::Tree;
-use crate::formats::apt_sources::{Entry, Uri};
+use crate::formats::apt_conf::{Setting, Tree};
+use crate::formats::apt_sources::{Entry, Key, SignedBy, Uri};
+use crate::formats::apt_text;
 use crate::host::Stop;
 use crate::host::apt::repository::{Repository, Vendor};
 use crate::host::apt::{Guarded, Source};
@@ -67,13 +68,14 @@ const DATES: [Switch; 2] = [
 ];
 
 fn switch_judgement(tree: &Tree, switch: &Switch) -> Judgement {
-    let Some(setting) = tree.find(switch.name) else {
+    let is_bad = |setting: &&Setting| apt_text::boolean(&setting.value) == Some(switch.bad);
+    let worst = candidates(tree, switch.name).find(is_bad);
+    let Some(setting) = worst.or_else(|| candidates(tree, switch.name).next()) else {
         return Judgement::pass(format!("{} has upstream's default", switch.name));
     };
     let evidence = Evidence::at(&*setting.file, setting.line).key(switch.name).observed(&setting.value);
     let expected = if switch.bad { "false" } else { "true" };
-    let bad = tree.switch(switch.name) == Some(switch.bad);
-    let judgement = if bad {
+    let judgement = if worst.is_some() {
         Judgement::fail(switch.what).severity(switch.severity)
     } else {
         Judgement::pass(format!("{} is as upstream wants it", switch.name))
@@ -153,18 +155,21 @@ pub(crate) fn tls_verification_off(look: &Look<'_>) -> Judged {
     let tree = &look.take(look.host.apt_conf())?.tree;
     let mut names: BTreeSet<(String, &str)> =
         OPTIONS.iter().map(|(name, what)| (format!("{SCOPE}::{name}"), *what)).collect();
-    for host in tree.names(SCOPE) {
+    let of_binaries = BINARIES.map(|binary| format!("Binary::{binary}::{SCOPE}"));
+    let scopes = std::iter::once(SCOPE).chain(of_binaries.iter().map(String::as_str));
+    for host in scopes.flat_map(|scope| tree.names(scope)) {
         let of_host = OPTIONS.map(|(name, what)| (format!("{SCOPE}::{host}::{name}"), what));
-        names.extend(of_host.into_iter().filter(|(name, _)| tree.find(name).is_some()));
+        names.extend(of_host.into_iter().filter(|(name, _)| candidates(tree, name).next().is_some()));
     }
     let subject = |(name, _): &(String, &str)| Subject::new(SubjectKind::Setting, name);
     look.each(names, subject, |_, (name, what)| {
-        let Some(setting) = tree.find(name) else {
+        let is_off = |setting: &&Setting| apt_text::boolean(&setting.value) == Some(false);
+        let worst = candidates(tree, name).find(is_off);
+        let Some(setting) = worst.or_else(|| candidates(tree, name).next()) else {
             return Ok(Judgement::pass("it has upstream's default: the certificate is checked"));
         };
-        let bad = tree.switch(name) == Some(false);
         let evidence = Evidence::at(&*setting.file, setting.line).key(name).observed(&setting.value);
-        Ok(Judgement::fail_if(bad, *what, "the certificate is checked").with(evidence.expected("true")))
+        Ok(Judgement::fail_if(worst.is_some(), *what, "the certificate is checked").with(evidence.expected("true")))
     })
 }
 
@@ -174,7 +179,7 @@ pub(crate) fn third_party_without_signed_by(look: &Look<'_>) -> Judged {
     // A key set for one source of an archive is the key of the archive.
     let release = |source: &Source| source.entry.list_file("Release");
     let keyed: BTreeSet<String> =
-        sources.used().filter(|source| source.entry.signed_by.is_some()).map(release).collect();
+        sources.used().filter(|source| has_own_key(&source.entry)).map(release).collect();
     let foreign = sources.used().filter(|source| {
         let repository = Repository::of(&source.entry);
         let known = repository.official || matches!(repository.vendor, Vendor::Proxmox(..));
@@ -189,11 +194,32 @@ pub(crate) fn third_party_without_signed_by(look: &Look<'_>) -> Judged {
     })
 }
 
+/// Where apt looks for keys that may sign for every source without one of its own.
+const COMMON_KEYRINGS: [&str; 2] = ["/etc/apt/trusted.gpg", "/etc/apt/trusted.gpg.d/"];
+
+/// Whether the source names a key, and all of them lie outside of the common keyring.
+fn has_own_key(entry: &Entry) -> bool {
+    entry.signed_by.is_some() && !has_common_key(entry)
+}
+
+fn has_common_key(entry: &Entry) -> bool {
+    let [file, folder] = COMMON_KEYRINGS;
+    let is_common = |key: &Key| {
+        let path = key.text();
+        matches!(key, Key::File(_)) && (path == file || path.starts_with(folder))
+    };
+    matches!(&entry.signed_by, Some(SignedBy::Keys(keys)) if keys.iter().any(is_common))
+}
+
 /// A source that every key in apt's common keyring may sign for. For a mirror of Debian that is as it should be;
 /// whether it is one, only its Release file tells.
 fn keyless(look: &Look<'_>, source: &Source) -> Result<Judgement, Stop> {
     const BAD: &str =
         "no signed-by: its key lies in the common keyring and may sign for Debian and Proxmox as well";
+    if has_common_key(&source.entry) {
+        let bad = "signed-by names a key of the common keyring: it may sign for Debian and Proxmox as well";
+        return Ok(Judgement::fail(bad));
+    }
     if Repository::of(&source.entry).vendor == Vendor::Other {
         return Ok(Judgement::fail(BAD));
     }

@@ -44,7 +44,7 @@ pub(crate) fn management_port_open_to_anywhere(look: &Look<'_>) -> Judged {
     let filter = filtered_node(look)?;
     let addresses = look.host.firewall_addresses();
     let Filter { datacenter, node, backend } = filter;
-    let inbound = Inbound { datacenter, node: Some(node), backend, addresses };
+    let inbound = Inbound::new(datacenter, Some(node), backend, addresses);
     let subject = |service: &&Service| Subject::new(SubjectKind::Service, service.id).named(service.name);
     look.each(&SERVICES, subject, |_, service| judge_service(&inbound, service))
 }
@@ -127,7 +127,7 @@ pub(crate) fn input_policy_accepts(look: &Look<'_>) -> Judged {
             Judgement::pass(format!("what no rule accepts on the way to a node meets {policy}")),
         );
     }
-    let inbound = Inbound { datacenter, node: None, backend: Backend::Iptables, addresses: Vec::new() };
+    let inbound = Inbound::new(datacenter, None, Backend::Iptables, Vec::new());
     let is_closed = |port| inbound.tcp(port).is_ok_and(|exposure| exposure.open.reach() < Reach::Anywhere);
     let closed = LISTENING.into_iter().all(is_closed);
     let judgement = if closed {

@@ -1,12 +1,13 @@
 //! Which archive apt prefers when no pin names a package.
 //!
-//! Follows apt `apt-pkg/policy.cc` (`pkgPolicy`, `InitDefaults`): `APT::Default-Release` comes first with 990, then
-//! the records for all packages in their order; the first that matches an archive fixes its priority.
+//! Follows apt `apt-pkg/policy.cc` (`pkgPolicy`, `InitDefaults`): records that name packages come first, which matters
+//! here where a pattern stands for all of them; then `APT::Default-Release` with 990, then the records for `*` in their
+//! order; the first that matches an archive fixes its priority.
 
 use super::Preferences;
-use crate::formats::apt_conf::{Setting, Tree};
+use crate::formats::apt_conf::Setting;
 use crate::formats::apt_match::{self, Archive};
-use crate::formats::apt_preferences::{Pin, Priority as Written};
+use crate::formats::apt_preferences::{Pin, Priority as Written, Record};
 use crate::formats::release_file::DEFAULT_PIN;
 
 /// The setting that prefers a release.
@@ -38,26 +39,70 @@ pub struct Priority {
     pub by: By,
 }
 
+/// Packages that have nothing in common: a pattern that takes them all takes every package.
+const UNRELATED: [&str; 2] = ["openssl", "zlib1g"];
+
+/// Whether a record for named packages is for all packages in truth; `None` where a pattern is not understood.
+fn is_wide(record: &Record) -> Option<bool> {
+    record.packages.iter().try_fold(false, |wide, pattern| Some(wide || takes_all(pattern)?))
+}
+
+fn takes_all(pattern: &str) -> Option<bool> {
+    let name = pattern.strip_prefix("src:").unwrap_or(pattern);
+    // A `:` inside of a regular expression is none before an architecture.
+    let name = name.rsplit_once(':').filter(|(_, end)| !end.contains('/')).map_or(name, |(name, _)| name);
+    UNRELATED.iter().try_fold(true, |all, probe| Some(all && apt_match::expression(name, probe)?))
+}
+
+/// What a record gives the versions of an archive; none if it does not match it.
+fn given(record: &Record, archive: &Archive) -> Option<Option<i16>> {
+    let matches = match &record.pin {
+        Pin::Release(data) => apt_match::release(data, archive)?,
+        Pin::Origin(data) => apt_match::origin(data, archive)?,
+        Pin::Version(_) | Pin::SourceVersion(_) => false,
+    };
+    Some(matches.then_some(match record.priority {
+        Written::Never => i16::MIN,
+        Written::Value(value) => value,
+    }))
+}
+
 /// The priority of an archive without `NotAutomatic`; `None` where a pattern is not understood here.
-pub fn priority(archive: &Archive, tree: &Tree, preferences: &Preferences) -> Option<Priority> {
-    if let Some(setting) = tree.find(DEFAULT_RELEASE)
+pub fn priority(
+    archive: &Archive,
+    default_release: Option<&Setting>,
+    preferences: &Preferences,
+) -> Option<Priority> {
+    let by = |value, path: &str, record: &Record| Priority { value, by: By::Pin(path.to_owned(), record.line) };
+    let (general, named): (Vec<_>, Vec<_>) =
+        preferences.records.iter().partition(|(_, record)| record.packages.is_empty());
+    for (path, record) in named {
+        if let Some(value) = given(record, archive)?
+            && is_wide(record)?
+        {
+            return Some(by(value, path, record));
+        }
+    }
+    if let Some(setting) = default_release
         && apt_match::release(&setting.value, archive)?
     {
         return Some(Priority { value: DEFAULT_RELEASE_PIN, by: By::DefaultRelease(setting.clone()) });
     }
-    for (path, record) in preferences.records.iter().filter(|(_, record)| record.packages.is_empty()) {
-        let matches = match &record.pin {
-            Pin::Release(data) => apt_match::release(data, archive)?,
-            Pin::Origin(data) => apt_match::origin(data, archive)?,
-            Pin::Version(_) | Pin::SourceVersion(_) => false,
-        };
-        if matches {
-            let value = match record.priority {
-                Written::Never => i16::MIN,
-                Written::Value(value) => value,
-            };
-            return Some(Priority { value, by: By::Pin(path.clone(), record.line) });
+    for (path, record) in general {
+        if let Some(value) = given(record, archive)? {
+            return Some(by(value, path, record));
         }
     }
     Some(Priority { value: DEFAULT_PIN, by: By::Default })
+}
+
+/// The first record for named packages that keeps those of an archive below what is installed. The outer `None` says
+/// that a pattern is not understood here.
+pub fn held_back<'a>(archive: &Archive, preferences: &'a Preferences) -> Option<Option<&'a (String, Record)>> {
+    for named in preferences.records.iter().filter(|(_, record)| !record.packages.is_empty()) {
+        if given(&named.1, archive)?.is_some_and(|value| value < INSTALLED_PIN) {
+            return Some(Some(named));
+        }
+    }
+    Some(None)
 }

@@ -6,11 +6,15 @@
 //! destination decides about some packets only: as far as it accepts, it opens the port; as far as it drops, what
 //! comes behind it is unsure.
 
+use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::net::IpAddr;
+use std::rc::Rc;
 
 use super::cover::AddressSet;
 use super::rules::{Match, written_out};
 use super::{Backend, File};
+use crate::formats::firewall::address::{Address, Family, Reference};
 use crate::formats::firewall::names::Names;
 use crate::formats::firewall::rule::{Direction, Parameter, Rule};
 use crate::formats::firewall::{Firewall, MemberAddress, Verdict};
@@ -40,6 +44,9 @@ pub struct Inbound<'a> {
     pub backend: Backend,
     /// The addresses the node is known to have, perhaps not all of them.
     pub addresses: Vec<IpAddr>,
+    /// The addresses of every set that a rule names, made once: a set may be large and named by many rules. Only
+    /// cluster.fw has the sets of rules for nodes, so a name means the same in both files.
+    sets: RefCell<BTreeMap<(&'a Reference, Family), Option<Rc<AddressSet>>>>,
 }
 
 /// Why somebody gets in.
@@ -97,6 +104,29 @@ pub fn management(datacenter: &Firewall, backend: Backend) -> AddressSet {
 }
 
 impl<'a> Inbound<'a> {
+    /// The files of a node, who loads them, and the addresses it is known to have.
+    pub fn new(
+        datacenter: &'a File,
+        node: Option<&'a File>,
+        backend: Backend,
+        addresses: Vec<IpAddr>,
+    ) -> Self {
+        Self { datacenter, node, backend, addresses, sets: RefCell::default() }
+    }
+
+    /// What one end of a rule matches; none if the firewall files do not tell.
+    fn ends(
+        &self,
+        found: &Match<'a>,
+        address: Option<&'a Address>,
+        names: &Names<'_>,
+    ) -> Option<Rc<AddressSet>> {
+        let Some(Address::Set(name)) = address else { return found.addresses(address, names).map(Rc::new) };
+        let mut sets = self.sets.borrow_mut();
+        let made = || found.addresses(address, names).map(Rc::new);
+        sets.entry((name, found.family)).or_insert_with(made).clone()
+    }
+
     /// Who reaches this TCP port.
     ///
     /// # Errors
@@ -147,12 +177,12 @@ impl<'a> Inbound<'a> {
         if !found.takes_tcp(port) || zeros.contains(&Parameter::Dport) {
             return;
         }
-        let source = found.source(names);
+        let source = self.ends(found, found.rule.source.as_ref(), names);
         let here = self.is_here(found, names);
         // Neither files nor options tell what a set of the software-defined network or a zero to nftables matches.
         let explained = source.is_some() && here != Some(false) && zeros.is_empty();
-        let source = source.unwrap_or_else(|| AddressSet::family(found.family));
-        walk.work += source.pieces() + walk.rest.pieces();
+        let source = source.unwrap_or_else(|| Rc::new(AddressSet::family(found.family)));
+        walk.work += source.pieces() + walk.pieces();
         let whole = explained && here.is_none() && found.interface().is_none() && found.sport.is_none();
         match found.verdict {
             Verdict::Accept if explained => {
@@ -173,11 +203,14 @@ impl<'a> Inbound<'a> {
         }
     }
 
-    /// Whether the destination of a rule is an address of this node; none without a destination.
-    fn is_here(&self, found: &Match<'_>, names: &Names<'_>) -> Option<bool> {
+    /// Whether the destination of a rule is an address of this node; none where it is every address.
+    fn is_here(&self, found: &Match<'a>, names: &Names<'_>) -> Option<bool> {
         found.rule.dest.as_ref()?;
-        let destination = found.destination(names);
-        Some(destination.is_some_and(|set| self.addresses.iter().any(|address| set.contains(*address))))
+        let Some(destination) = self.ends(found, found.rule.dest.as_ref(), names) else { return Some(false) };
+        if destination.covers(&AddressSet::family(found.family)) {
+            return None;
+        }
+        Some(self.addresses.iter().any(|address| destination.contains(*address)))
     }
 }
 
@@ -191,6 +224,12 @@ struct Walk<'a> {
 }
 
 impl<'a> Walk<'a> {
+    /// What a step costs, whatever the rule: all that has been found may have to be gone through.
+    fn pieces(&self) -> usize {
+        let Exposure { open, unsure, .. } = &self.found;
+        [&self.rest, &self.doubtful, open, unsure].into_iter().map(AddressSet::pieces).sum()
+    }
+
     fn accept(&mut self, way: Way<'a>, interface: Option<&'a str>, source: &AddressSet) {
         let more = source.intersect(&self.rest).subtract(&self.found.open);
         let (sure, unsure) = (more.subtract(&self.doubtful), more.intersect(&self.doubtful));

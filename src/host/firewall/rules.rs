@@ -52,7 +52,8 @@ impl<'a> Match<'a> {
         self.addresses(self.rule.dest.as_ref(), names)
     }
 
-    fn addresses(&self, address: Option<&Address>, names: &Names<'_>) -> Option<AddressSet> {
+    /// What `address` of this rule matches; none if it cannot be told from the firewall files.
+    pub(super) fn addresses(&self, address: Option<&Address>, names: &Names<'_>) -> Option<AddressSet> {
         let whole = AddressSet::family(self.family);
         let names = if self.call.is_some() { names.of_groups() } else { *names };
         match address {

@@ -221,7 +221,7 @@ fn files(cluster: &str, host: &str) -> (File, File) {
 fn exposed(cluster: &str, host: &str, backend: Backend, port: u16) -> (String, String, usize) {
     let (datacenter, node) = files(cluster, host);
     let addresses = vec!["192.0.2.10".parse().unwrap()];
-    let inbound = Inbound { datacenter: &datacenter, node: Some(&node), backend, addresses };
+    let inbound = Inbound::new(&datacenter, Some(&node), backend, addresses);
     let Exposure { open, unsure, openings } = inbound.tcp(port).unwrap();
     (open.to_string(), unsure.to_string(), openings.len())
 }
@@ -253,8 +253,7 @@ fn the_policy_decides_about_what_no_rule_matches() {
     assert_eq!(iptables(text, ""), told("::/0", "none", 1));
     assert_eq!(iptables("[OPTIONS]\npolicy_in: REJECT\n", ""), told("none", "none", 0));
     let (datacenter, _) = files("[OPTIONS]\npolicy_in: ACCEPT\n", "");
-    let inbound =
-        Inbound { datacenter: &datacenter, node: None, backend: Backend::Iptables, addresses: vec![] };
+    let inbound = Inbound::new(&datacenter, None, Backend::Iptables, vec![]);
     assert_eq!(inbound.tcp(1).unwrap().openings.first().map(|opening| opening.way), Some(Way::Policy));
 }
 
@@ -314,9 +313,22 @@ fn a_port_of_zero_opens_nothing_under_nftables() {
 fn groups_that_call_for_endless_work_are_unknown() {
     let text = format!("[RULES]\n{}[group ab]\n{}", "GROUP ab\n".repeat(1100), "IN DROP\n".repeat(1100));
     let (datacenter, _) = files(&text, "");
-    let inbound =
-        Inbound { datacenter: &datacenter, node: None, backend: Backend::Iptables, addresses: vec![] };
+    let inbound = Inbound::new(&datacenter, None, Backend::Iptables, vec![]);
     assert!(inbound.tcp(22).is_err());
+}
+
+#[test]
+fn a_large_set_that_many_rules_name_is_followed_or_too_much_work() {
+    let members: String =
+        (0..8000).map(|n| format!("10.{}.{}.{}\n", n / 16384, n / 128 % 128, n % 128 * 2)).collect();
+    let set = format!("[IPSET big]\n{members}[RULES]\n");
+    let apart: String = (0..50).map(|n| format!("IN DROP -p tcp -dport {} -source +big\n", 22 + n)).collect();
+    let (datacenter, _) = files(&format!("{set}{apart}"), "");
+    let inbound = Inbound::new(&datacenter, None, Backend::Iptables, vec![]);
+    assert!((22..72).all(|port| inbound.tcp(port).is_ok()));
+    let same = "IN DROP -p tcp -dport 22 -source +big\n".repeat(1500);
+    let (datacenter, _) = files(&format!("{set}{same}"), "");
+    assert!(Inbound::new(&datacenter, None, Backend::Iptables, vec![]).tcp(22).is_err());
 }
 
 /// A network within 10.0.0.0/24.
