@@ -23,7 +23,9 @@ pub(super) fn shown(host: &Host) -> Result<Shown, String> {
     let all: Vec<Doubt> = all.into_iter().collect();
     let mut settings = sshd.config.settings();
     for (setting, values) in &mut settings {
-        values.iter_mut().for_each(|value| *value = open(setting, value).to_owned());
+        for value in values {
+            *value = open(setting, value).to_owned();
+        }
     }
     let json = serde_json::json!({
         "valid": sshd.config.valid(),
