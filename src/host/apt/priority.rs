@@ -73,7 +73,8 @@ pub fn priority(
     default_release: Option<&Setting>,
     preferences: &Preferences,
 ) -> Option<Priority> {
-    let by = |value, path: &str, record: &Record| Priority { value, by: By::Pin(path.to_owned(), record.line) };
+    let by =
+        |value, path: &str, record: &Record| Priority { value, by: By::Pin(path.to_owned(), record.line) };
     let (general, named): (Vec<_>, Vec<_>) =
         preferences.records.iter().partition(|(_, record)| record.packages.is_empty());
     for (path, record) in named {
@@ -98,7 +99,10 @@ pub fn priority(
 
 /// The first record for named packages that keeps those of an archive below what is installed. The outer `None` says
 /// that a pattern is not understood here.
-pub fn held_back<'a>(archive: &Archive, preferences: &'a Preferences) -> Option<Option<&'a (String, Record)>> {
+pub fn held_back<'a>(
+    archive: &Archive,
+    preferences: &'a Preferences,
+) -> Option<Option<&'a (String, Record)>> {
     for named in preferences.records.iter().filter(|(_, record)| !record.packages.is_empty()) {
         if given(&named.1, archive)?.is_some_and(|value| value < INSTALLED_PIN) {
             return Some(Some(named));
