@@ -9,8 +9,8 @@ use crate::formats::apt_match;
 use crate::formats::debian_version::compare;
 use crate::formats::proc_version::package_version_of;
 use crate::host::Stop;
-use crate::host::apt::repository::{Part, RELEASED_BY_ROLE, Repository, Vendor, base_suite};
 use crate::host::apt::Source;
+use crate::host::apt::repository::{Part, RELEASED_BY_ROLE, Repository, Vendor, base_suite};
 use crate::host::identity::DPKG_STATUS;
 use crate::host::kernels::{self, Kernel, is_proxmox_release};
 use crate::host::system::units::UNIT_FOLDER;
@@ -138,11 +138,8 @@ pub(crate) fn microcode_missing(look: &Look<'_>) -> Judged {
 }
 
 /// What has to be on for `apt.systemd.daily` to install updates. Upstream's defaults: `1`, `0`, `0`.
-const PERIODIC: [(&str, &str); 3] = [
-    (SWITCH, "1"),
-    ("APT::Periodic::Update-Package-Lists", "0"),
-    ("APT::Periodic::Unattended-Upgrade", "0"),
-];
+const PERIODIC: [(&str, &str); 3] =
+    [(SWITCH, "1"), ("APT::Periodic::Update-Package-Lists", "0"), ("APT::Periodic::Unattended-Upgrade", "0")];
 
 /// A switch; the other settings are intervals.
 const SWITCH: &str = "APT::Periodic::Enable";

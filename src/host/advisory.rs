@@ -23,7 +23,8 @@ fn count_in_code(text: &str, words: &str) -> usize {
         if matches!(line.trim_end(), "__END__" | "__DATA__") && !documentation {
             break;
         }
-        let command = line.strip_prefix('=').filter(|rest| rest.starts_with(|c: char| c.is_ascii_alphabetic()));
+        let command =
+            line.strip_prefix('=').filter(|rest| rest.starts_with(|c: char| c.is_ascii_alphabetic()));
         if let Some(command) = command {
             documentation = command.split(|c: char| !c.is_ascii_alphanumeric()).next() != Some("cut");
         } else if !documentation {

@@ -97,7 +97,10 @@ pub(crate) fn proxmox_source_missing(look: &Look<'_>) -> Judged {
     let sources = look.take(look.host.apt_sources())?;
     let is_ours = |source: &&Source| {
         let product = matches!(Repository::of(&source.entry).vendor, Vendor::Proxmox(Product::Pve, _));
-        product && is_binary(source) && is_native(source, sources) && base_suite(&source.entry.suite) == codename
+        product
+            && is_binary(source)
+            && is_native(source, sources)
+            && base_suite(&source.entry.suite) == codename
     };
     if let Some(source) = sources.used().find(is_ours) {
         let summary = format!("packages of Proxmox VE come from {}", source.entry.uri);

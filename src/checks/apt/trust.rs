@@ -169,7 +169,8 @@ pub(crate) fn tls_verification_off(look: &Look<'_>) -> Judged {
             return Ok(Judgement::pass("it has upstream's default: the certificate is checked"));
         };
         let evidence = Evidence::at(&*setting.file, setting.line).key(name).observed(&setting.value);
-        Ok(Judgement::fail_if(worst.is_some(), *what, "the certificate is checked").with(evidence.expected("true")))
+        Ok(Judgement::fail_if(worst.is_some(), *what, "the certificate is checked")
+            .with(evidence.expected("true")))
     })
 }
 
