@@ -129,7 +129,7 @@ pub(crate) fn pin_blocks_security(look: &Look<'_>) -> Judged {
     if !priorities.block_security() {
         let preferences = look.take(look.host.apt_preferences())?;
         let security = debian(look, codename(look)?, Part::Security)?;
-        if let Some((path, record)) = held_back(&security, preferences).ok_or_else(not_understood)? {
+        if let Some((path, record)) = held_back(&security, preferences).map_err(|_| not_understood())? {
             let packages = record.packages.join(" ");
             let evidence = Evidence::at(path, record.line).key("Package").observed(packages);
             let summary = "a pin keeps the security updates of some packages from being installed";

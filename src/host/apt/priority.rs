@@ -54,14 +54,18 @@ fn takes_all(pattern: &str) -> Option<bool> {
     UNRELATED.iter().try_fold(true, |all, probe| Some(all && apt_match::expression(name, probe)?))
 }
 
+/// A pattern is not understood here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NotUnderstood;
+
 /// What a record gives the versions of an archive; none if it does not match it.
-fn given(record: &Record, archive: &Archive) -> Option<Option<i16>> {
+fn given(record: &Record, archive: &Archive) -> Result<Option<i16>, NotUnderstood> {
     let matches = match &record.pin {
-        Pin::Release(data) => apt_match::release(data, archive)?,
-        Pin::Origin(data) => apt_match::origin(data, archive)?,
+        Pin::Release(data) => apt_match::release(data, archive).ok_or(NotUnderstood)?,
+        Pin::Origin(data) => apt_match::origin(data, archive).ok_or(NotUnderstood)?,
         Pin::Version(_) | Pin::SourceVersion(_) => false,
     };
-    Some(matches.then_some(match record.priority {
+    Ok(matches.then_some(match record.priority {
         Written::Never => i16::MIN,
         Written::Value(value) => value,
     }))
@@ -78,7 +82,7 @@ pub fn priority(
     let (general, named): (Vec<_>, Vec<_>) =
         preferences.records.iter().partition(|(_, record)| record.packages.is_empty());
     for (path, record) in named {
-        if let Some(value) = given(record, archive)?
+        if let Some(value) = given(record, archive).ok()?
             && is_wide(record)?
         {
             return Some(by(value, path, record));
@@ -90,23 +94,25 @@ pub fn priority(
         return Some(Priority { value: DEFAULT_RELEASE_PIN, by: By::DefaultRelease(setting.clone()) });
     }
     for (path, record) in general {
-        if let Some(value) = given(record, archive)? {
+        if let Some(value) = given(record, archive).ok()? {
             return Some(by(value, path, record));
         }
     }
     Some(Priority { value: DEFAULT_PIN, by: By::Default })
 }
 
-/// The first record for named packages that keeps those of an archive below what is installed. The outer `None` says
-/// that a pattern is not understood here.
+/// The first record for named packages that keeps those of an archive below what is installed.
+///
+/// # Errors
+/// Where a pattern is not understood here.
 pub fn held_back<'a>(
     archive: &Archive,
     preferences: &'a Preferences,
-) -> Option<Option<&'a (String, Record)>> {
+) -> Result<Option<&'a (String, Record)>, NotUnderstood> {
     for named in preferences.records.iter().filter(|(_, record)| !record.packages.is_empty()) {
         if given(&named.1, archive)?.is_some_and(|value| value < INSTALLED_PIN) {
-            return Some(Some(named));
+            return Ok(Some(named));
         }
     }
-    Some(None)
+    Ok(None)
 }

@@ -1,4 +1,4 @@
-use super::priority::{By, priority};
+use super::priority::{By, DEFAULT_RELEASE, priority};
 use super::*;
 use crate::files::{Files, Node, Tree, TroubleKind};
 use crate::formats::apt_match::Archive;
@@ -184,7 +184,7 @@ fn the_first_general_record_counts_and_default_release_comes_before_all() {
         let host = host(&[("/etc/apt/apt.conf", conf), ("/etc/apt/preferences", pins)], None);
         let conf = host.apt_conf().value.clone().unwrap();
         let preferences = host.apt_preferences().value.clone().unwrap();
-        priority(&archive, &conf.tree, &preferences).unwrap()
+        priority(&archive, conf.tree.find(DEFAULT_RELEASE), &preferences).unwrap()
     };
     let pins = "Package: bash\nPin: release n=trixie\nPin-Priority: 1\n\nPackage: *\nPin: release o=Debian\nPin-Priority: 200\n\nPackage: *\nPin: release n=trixie\nPin-Priority: 300\n";
     let pinned = value("", pins);

@@ -33,6 +33,9 @@ pub const MANAGEMENT_PORTS: [(u16, u16); 4] = [(22, 22), (3128, 3128), (5900, 59
 /// networks, many times of what is in use, so that no file keeps the audit busy for long.
 const MOST_WORK: usize = 1_000_000;
 
+/// The addresses of one family in each set; none where the firewall files do not tell.
+type Sets<'a> = BTreeMap<(&'a Reference, Family), Option<Rc<AddressSet>>>;
+
 /// What decides about inbound packets to a node.
 #[derive(Debug, Clone)]
 pub struct Inbound<'a> {
@@ -46,7 +49,7 @@ pub struct Inbound<'a> {
     pub addresses: Vec<IpAddr>,
     /// The addresses of every set that a rule names, made once: a set may be large and named by many rules. Only
     /// cluster.fw has the sets of rules for nodes, so a name means the same in both files.
-    sets: RefCell<BTreeMap<(&'a Reference, Family), Option<Rc<AddressSet>>>>,
+    sets: RefCell<Sets<'a>>,
 }
 
 /// Why somebody gets in.

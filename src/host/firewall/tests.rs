@@ -319,10 +319,11 @@ fn groups_that_call_for_endless_work_are_unknown() {
 
 #[test]
 fn a_large_set_that_many_rules_name_is_followed_or_too_much_work() {
-    let members: String =
+    let members: Vec<_> =
         (0..8000).map(|n| format!("10.{}.{}.{}\n", n / 16384, n / 128 % 128, n % 128 * 2)).collect();
-    let set = format!("[IPSET big]\n{members}[RULES]\n");
-    let apart: String = (0..50).map(|n| format!("IN DROP -p tcp -dport {} -source +big\n", 22 + n)).collect();
+    let set = format!("[IPSET big]\n{}[RULES]\n", members.concat());
+    let apart: Vec<_> = (22..72).map(|port| format!("IN DROP -p tcp -dport {port} -source +big\n")).collect();
+    let apart = apart.concat();
     let (datacenter, _) = files(&format!("{set}{apart}"), "");
     let inbound = Inbound::new(&datacenter, None, Backend::Iptables, vec![]);
     assert!((22..72).all(|port| inbound.tcp(port).is_ok()));
