@@ -155,8 +155,8 @@ impl Writer<'_, '_> {
         writeln!(self.out, "\nEVERY CHECK\n")?;
         for check in &self.report.checks {
             let reason = check.reason.as_deref().map(|why| format!(": {why}")).unwrap_or_default();
-            let line = format!("{:<14} {}{reason}", check.verdict.name(), check.id);
-            self.wrapped("  ", "                 ", &line)?;
+            let verdict = format!("  {:<14} ", check.verdict.name());
+            self.wrapped(&verdict, "                 ", &format!("{}{reason}", check.id))?;
         }
         Ok(())
     }
