@@ -47,10 +47,14 @@ struct Node<'a> {
 }
 
 /// Who a path is resolved for.
-#[derive(Debug, Clone, Copy)]
-enum Subject<'s> {
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Subject<'s> {
+    /// A user, by id. He need not exist.
     User(&'s str),
+    /// The ACL entries of a token by themselves, by id: neither separation nor owner count.
     Token(&'s str),
+    /// Whoever is in this group, with no other group and no ACL entry of his own.
+    Member(&'s str),
 }
 
 impl<'a> Effective<'a> {
@@ -91,6 +95,37 @@ impl<'a> Effective<'a> {
         } else {
             Privileges::new()
         }
+    }
+
+    /// The privileges ACLs and pools give this subject on `path`, nothing else considered: neither that `root@pam`
+    /// has them all nor the owner of a token.
+    pub fn granted_to(&self, subject: Subject<'_>, path: &str) -> Privileges {
+        self.granted(&self.with_pools(subject, path))
+    }
+
+    /// How many parts the path of the ACL entries has that decide for this subject on `path`, pools aside: 0 is
+    /// `/`. `None` if no entry says anything about it.
+    pub fn deciding_depth(&self, subject: Subject<'_>, path: &str) -> Option<usize> {
+        let mut parts = path.split('/').filter(|part| !part.is_empty()).peekable();
+        let mut found = None;
+        let mut node = self.nodes.first();
+        let mut depth = 0;
+        while let Some(level) = node {
+            if !self.on_level(level, subject, parts.peek().is_none()).is_empty() {
+                found = Some(depth);
+            }
+            depth += 1;
+            node = parts
+                .next()
+                .and_then(|part| level.children.get(part))
+                .and_then(|child| self.nodes.get(*child));
+        }
+        found
+    }
+
+    /// The groups that list this user.
+    pub fn groups_of(&self, user: &str) -> &[&'a str] {
+        self.groups.get(user).map(Vec::as_slice).unwrap_or_default()
     }
 
     /// Whether `id` has `privilege` on `path`.
@@ -200,6 +235,7 @@ impl<'a> Effective<'a> {
         };
         match subject {
             Subject::Token(id) => usable(level.tokens.get(id)),
+            Subject::Member(group) => usable(level.groups.get(group)),
             Subject::User(id) => {
                 let own = usable(level.users.get(id));
                 if !own.is_empty() || level.groups.is_empty() {

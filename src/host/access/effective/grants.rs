@@ -22,7 +22,8 @@ impl<'a> Effective<'a> {
         }
     }
 
-    fn grants_to(&self, subject: Subject<'_>, path: &str, privilege: Option<&str>) -> Vec<&'a AclEntry> {
+    /// The ACL entries that give this subject the `privilege` on `path`, as [`Effective::grants`].
+    pub fn grants_to(&self, subject: Subject<'_>, path: &str, privilege: Option<&str>) -> Vec<&'a AclEntry> {
         if matches!(subject, Subject::User(ROOT)) {
             return Vec::new();
         }
@@ -68,6 +69,7 @@ impl<'a> Effective<'a> {
     fn deciders(&self, level: &Node<'a>, subject: Subject<'_>, last: bool) -> Vec<AclSubject> {
         let id = match subject {
             Subject::Token(id) => return vec![AclSubject::Token(id.to_owned())],
+            Subject::Member(group) => return vec![AclSubject::Group(group.to_owned())],
             Subject::User(id) => id,
         };
         let own = level.users.get(id).is_some_and(|roles| roles.values().any(|propagate| last || *propagate));
