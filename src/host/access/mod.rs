@@ -51,6 +51,12 @@ const ACCESS_CONTROL: &str = "libpve-access-control";
 /// where the realm demands one and the user has none.
 const FACTORS_BY_THEMSELVES: &str = "8.0.4";
 
+/// Where the passwords lie with which realms bind to their directory servers, the folder of old releases last.
+pub const BIND_PASSWORDS: [&str; 2] = ["/etc/pve/priv/realm", "/etc/pve/priv/ldap"];
+
+/// The end of the name of such a file; before it stands the realm.
+const BIND_PASSWORD_END: &str = ".pw";
+
 /// The folder only root sees, on every node with a cluster file system.
 const PRIVATE: &str = "/etc/pve/priv";
 
@@ -63,6 +69,7 @@ pub(super) struct Facts {
     tfa: OnceCell<Fact<TfaCfg>>,
     token_secrets: OnceCell<Fact<Option<TokenCfg>>>,
     pve_passwords: OnceCell<Fact<Option<ShadowCfg>>>,
+    bind_passwords: OnceCell<Fact<Vec<BindPassword>>>,
     passwd: OnceCell<Fact<Passwd>>,
     shadow: OnceCell<Fact<Shadow>>,
     root_password: OnceCell<Fact<RootPassword>>,
@@ -103,6 +110,17 @@ impl Standing {
 /// Whether an expiry in seconds since the epoch has passed; 0 is never (`check_user_enabled`).
 fn is_expired(expire: u64, now: Timestamp) -> bool {
     expire != 0 && u64::try_from(now.as_second()).is_ok_and(|now| expire < now)
+}
+
+/// A file with the password with which a realm binds to its directory server. It is never read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BindPassword {
+    /// The realm it is named after.
+    pub realm: String,
+    /// The file.
+    pub path: String,
+    /// Whether it lies where old releases kept it; upstream still reads it if there is none in the new place.
+    pub in_old_place: bool,
 }
 
 /// The password of root on this node.
@@ -221,6 +239,26 @@ impl Host {
             Fact::gather(&self.files, |gather| {
                 let Some(text) = self.private(gather, SHADOW_CFG)? else { return Ok(None) };
                 Ok(Some(gather.parsed(SHADOW_CFG, shadow_cfg::parse(&text))))
+            })
+        })
+    }
+
+    /// Which realms have a bind password, by the names of the files (`get_cred_file` in `PVE::Auth::LDAP`). A missing
+    /// folder is an empty one.
+    pub fn bind_passwords(&self) -> &Fact<Vec<BindPassword>> {
+        self.access.bind_passwords.get_or_init(|| {
+            Fact::gather(&self.files, |gather| {
+                gather.take(self.cluster_files())?;
+                self.files.list(PRIVATE)?;
+                let mut found = Vec::new();
+                for (folder, in_old_place) in BIND_PASSWORDS.iter().zip([false, true]) {
+                    for entry in gather.folder(folder) {
+                        let Some(realm) = entry.name.strip_suffix(BIND_PASSWORD_END) else { continue };
+                        let path = format!("{folder}/{}", entry.name);
+                        found.push(BindPassword { realm: realm.to_owned(), path, in_old_place });
+                    }
+                }
+                Ok(found)
             })
         })
     }

@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use super::{Stop, TFA_CFG};
-use crate::formats::datacenter_cfg::DatacenterCfg;
+use crate::formats::datacenter_cfg::{DatacenterCfg, Webauthn};
 use crate::formats::domains_cfg::{Realm, RealmKind, SecondFactorKind};
 use crate::formats::release::Release;
 use crate::formats::tfa_cfg::{TfaCfg, TfaKind, TfaUser};
@@ -97,11 +97,14 @@ pub struct Tokens {
 }
 
 impl Tokens {
-    /// What `cfg` makes usable: upstream refuses settings that lack these parts (`configure_u2f_and_wa`).
+    /// What `cfg` makes usable: upstream refuses settings that lack these parts (`configure_u2f_and_wa`), and a
+    /// `WebAuthn` setting whose origin is no address. Without an origin it takes the name the browser asked for.
     pub fn of(cfg: &DatacenterCfg) -> Self {
-        let webauthn = cfg.webauthn.as_ref().map(|setting| &setting.value);
+        let usable = |setting: &Webauthn| {
+            setting.rp.is_some() && setting.id.is_some() && setting.origin.as_deref().is_none_or(is_address)
+        };
         Self {
-            webauthn: webauthn.is_some_and(|setting| setting.rp.is_some() && setting.id.is_some()),
+            webauthn: cfg.webauthn.as_ref().is_some_and(|setting| usable(&setting.value)),
             u2f: cfg.u2f.as_ref().is_some_and(|setting| setting.value.appid.is_some()),
         }
     }
@@ -113,6 +116,16 @@ impl Tokens {
             TfaKind::U2f => self.u2f,
         }
     }
+}
+
+/// Whether upstream takes this for a URL: it begins with a scheme, and after `http` and `https` comes a host.
+fn is_address(origin: &str) -> bool {
+    let Some((scheme, rest)) = origin.trim().split_once(':') else { return false };
+    let is_scheme = scheme.starts_with(|c: char| c.is_ascii_alphabetic())
+        && scheme.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '+' | '-' | '.'));
+    let is_web = ["http", "https"].iter().any(|web| scheme.eq_ignore_ascii_case(web));
+    let has_host = rest.trim_start_matches(['/', '\\']).starts_with(|c| !matches!(c, ':' | '?' | '#'));
+    is_scheme && (!is_web || has_host)
 }
 
 /// What the login of a user asks for: `enrolled` is his part of tfa.cfg, `keys` what user.cfg has in that field,
@@ -327,11 +340,16 @@ mod tests {
     }
 
     #[test]
-    fn webauthn_needs_a_party_and_its_id_and_u2f_an_application() {
+    fn webauthn_needs_a_party_its_id_and_no_broken_origin_and_u2f_an_application() {
         let read = |text: &str| Tokens::of(&datacenter_cfg::parse(text).value);
         assert_eq!(read("webauthn: rp=lab,id=pve.example.com\n"), Tokens { webauthn: true, u2f: false });
         assert_eq!(read("webauthn: id=pve.example.com\nu2f: origin=https://a\n"), NOTHING);
         assert_eq!(read("u2f: appid=https://a\n"), Tokens { webauthn: false, u2f: true });
+        for broken in ["pve.example.com", "https://", "//pve.example.com", "1https://pve"] {
+            assert_eq!(read(&format!("webauthn: rp=lab,id=a,origin={broken}\n")), NOTHING, "{broken}");
+        }
+        let good = read("webauthn: rp=lab,id=a,origin=https://pve.example.com:8006\n");
+        assert!(good.webauthn && !good.u2f);
         let empty = DatacenterCfg {
             webauthn: Some(Located::new(datacenter_cfg::Webauthn::default(), 1)),
             ..DatacenterCfg::default()

@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 
 use super::{Fact, Gather, Host, Stop};
 use crate::formats::hosts;
-use crate::formats::jobs_cfg;
+use crate::formats::jobs_cfg::{self, JobsConfig};
 use crate::formats::vzdump::Options;
 use crate::formats::{vzdump_conf, vzdump_cron};
 
@@ -31,6 +31,7 @@ pub const VZDUMP_CONF: &str = "/etc/vzdump.conf";
 
 #[derive(Default)]
 pub(super) struct Facts {
+    registry: OnceCell<Fact<Option<JobsConfig>>>,
     jobs: OnceCell<Fact<Vec<Job>>>,
     defaults: OnceCell<Fact<Options>>,
     coverage: OnceCell<Fact<Coverage>>,
@@ -56,6 +57,18 @@ pub struct Job {
 }
 
 impl Host {
+    /// `/etc/pve/jobs.cfg`, jobs that synchronise realms among them. `None` without the file: there are no such jobs.
+    pub fn jobs(&self) -> &Fact<Option<JobsConfig>> {
+        self.backup.registry.get_or_init(|| {
+            Fact::gather(&self.files, |gather| {
+                gather.take(self.cluster_files())?;
+                let Some(text) = gather.optional(JOBS_CFG)? else { return Ok(None) };
+                let release = self.release_to_read(gather);
+                Ok(Some(gather.parsed(JOBS_CFG, jobs_cfg::parse(&text, release))))
+            })
+        })
+    }
+
     /// The backup jobs of `/etc/pve/jobs.cfg` (also those upstream loses for want of a schedule) and of
     /// `/etc/pve/vzdump.cron`. Missing files hold no jobs.
     pub fn backup_jobs(&self) -> &Fact<Vec<Job>> {
@@ -70,10 +83,8 @@ impl Host {
     }
 
     fn jobs_of_registry(&self, gather: &mut Gather<'_>) -> Result<Vec<Job>, Stop> {
-        let Some(text) = gather.optional(JOBS_CFG)? else { return Ok(Vec::new()) };
-        let release = self.release_to_read(gather);
-        let found = gather.parsed(JOBS_CFG, jobs_cfg::parse(&text, release));
-        let kept = found.backups.into_iter().map(|job| Job {
+        let Some(found) = gather.take(self.jobs())? else { return Ok(Vec::new()) };
+        let kept = found.backups.iter().cloned().map(|job| Job {
             id: job.id,
             path: JOBS_CFG,
             line: job.line,
@@ -81,7 +92,7 @@ impl Host {
             schedule: Some(job.schedule),
             options: job.options,
         });
-        let lost = found.lost.into_iter().filter(|job| job.kind == "vzdump").map(|job| Job {
+        let lost = found.lost.iter().filter(|job| job.kind == "vzdump").cloned().map(|job| Job {
             id: job.id,
             path: JOBS_CFG,
             line: job.line,
