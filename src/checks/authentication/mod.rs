@@ -1,7 +1,14 @@
 //! How people prove who they are: passwords, second factors, realms.
 
+mod factors;
+mod power;
 mod realms;
 
+pub(crate) use factors::{
+    realm_second_factor_dropped, second_factor_locked, second_factor_not_demanded,
+    second_factor_of_missing_user, second_factors_in_old_format, security_key_not_asked_for,
+    webauthn_without_origin, yubico_key_in_realm_without_yubico,
+};
 pub(crate) use realms::{
     openid_creates_users, openid_over_http, realm_certificate_not_verified, realm_password_in_clear_text,
     weak_realm_tls,
