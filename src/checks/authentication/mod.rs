@@ -1,6 +1,7 @@
 //! How people prove who they are: passwords, second factors, realms.
 
 mod factors;
+mod leftovers;
 mod power;
 mod realms;
 
@@ -8,6 +9,10 @@ pub(crate) use factors::{
     realm_second_factor_dropped, second_factor_locked, second_factor_not_demanded,
     second_factor_of_missing_user, second_factors_in_old_format, security_key_not_asked_for,
     webauthn_without_origin, yubico_key_in_realm_without_yubico,
+};
+pub(crate) use leftovers::{
+    leftover_bind_password, password_of_missing_user, realm_not_used, token_secret_without_token,
+    token_without_secret, user_of_missing_realm,
 };
 pub(crate) use realms::{
     openid_creates_users, openid_over_http, realm_certificate_not_verified, realm_password_in_clear_text,
