@@ -3,6 +3,7 @@
 mod factors;
 mod leftovers;
 mod power;
+mod provider;
 mod realms;
 
 pub(crate) use factors::{
@@ -13,6 +14,10 @@ pub(crate) use factors::{
 pub(crate) use leftovers::{
     leftover_bind_password, password_of_missing_user, realm_not_used, token_secret_without_token,
     token_without_secret, user_of_missing_realm,
+};
+pub(crate) use provider::{
+    anonymous_directory_search, openid_groups_never_taken_away, openid_username_claim_mutable,
+    secret_in_domains_cfg,
 };
 pub(crate) use realms::{
     openid_creates_users, openid_over_http, realm_certificate_not_verified, realm_password_in_clear_text,

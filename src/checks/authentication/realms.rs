@@ -11,7 +11,10 @@ use crate::host::{Doubt, Stop};
 use crate::outcome::{Evidence, Judgement, Subject, SubjectKind};
 
 /// Judges every realm whose users are those of a directory server.
-fn each_directory(look: &Look<'_>, judge: impl Fn(&Realm, &Directory) -> Result<Judgement, Stop>) -> Judged {
+pub(super) fn each_directory(
+    look: &Look<'_>,
+    judge: impl Fn(&Realm, &Directory) -> Result<Judgement, Stop>,
+) -> Judged {
     let realms = look.take(look.host.realms())?;
     let found: Vec<_> = realms.realms.values().filter_map(|realm| Some((realm, directory(realm)?))).collect();
     if found.is_empty() {
@@ -20,7 +23,8 @@ fn each_directory(look: &Look<'_>, judge: impl Fn(&Realm, &Directory) -> Result<
     look.each(found, |(realm, _)| subject(realm), |_, (realm, directory)| judge(realm, directory))
 }
 
-fn directory(realm: &Realm) -> Option<&Directory> {
+/// How a realm asks a directory server, if it does.
+pub(super) fn directory(realm: &Realm) -> Option<&Directory> {
     match &realm.kind {
         RealmKind::Ldap(directory) | RealmKind::ActiveDirectory(directory) => Some(directory),
         _ => None,
@@ -28,28 +32,32 @@ fn directory(realm: &Realm) -> Option<&Directory> {
 }
 
 /// Judges every realm of an `OpenID` Connect provider.
-fn each_openid(look: &Look<'_>, judge: impl Fn(&Realm, &OpenId) -> Result<Judgement, Stop>) -> Judged {
+pub(super) fn each_openid(
+    look: &Look<'_>,
+    judge: impl Fn(&Look<'_>, &Realm, &OpenId) -> Result<Judgement, Stop>,
+) -> Judged {
     let realms = look.take(look.host.realms())?;
     let found: Vec<_> = realms.realms.values().filter_map(|realm| Some((realm, openid(realm)?))).collect();
     if found.is_empty() {
         return Err(Stop::not_applicable("no realm asks an OpenID Connect provider"));
     }
-    look.each(found, |(realm, _)| subject(realm), |_, (realm, openid)| judge(realm, openid))
+    look.each(found, |(realm, _)| subject(realm), |look, (realm, openid)| judge(look, realm, openid))
 }
 
-fn openid(realm: &Realm) -> Option<&OpenId> {
+/// How a realm asks an `OpenID` Connect provider, if it does.
+pub(super) fn openid(realm: &Realm) -> Option<&OpenId> {
     match &realm.kind {
         RealmKind::OpenId(openid) => Some(openid),
         _ => None,
     }
 }
 
-fn subject(realm: &Realm) -> Subject {
+pub(super) fn subject(realm: &Realm) -> Subject {
     Subject::new(SubjectKind::Realm, &realm.name)
 }
 
 /// The line of a property, or that of the realm where it is not set. `value` is what is set.
-fn seen(realm: &Realm, key: &str, value: &str) -> Evidence {
+pub(super) fn seen(realm: &Realm, key: &str, value: &str) -> Evidence {
     let (line, observed) = match (realm.lines.get(key), realm.dropped.get(key)) {
         (Some(line), _) => (Some(*line), value),
         (None, Some(line)) => (Some(*line), "a value Proxmox VE drops, so that the default applies"),
@@ -149,7 +157,7 @@ pub(crate) fn weak_realm_tls(look: &Look<'_>) -> Judged {
 
 /// `authentication/openid-over-http`
 pub(crate) fn openid_over_http(look: &Look<'_>) -> Judged {
-    each_openid(look, |realm, openid| {
+    each_openid(look, |_, realm, openid| {
         let scheme = openid.issuer_url.split_once("://").map(|(scheme, _)| scheme.to_ascii_lowercase());
         match scheme.as_deref() {
             Some("https") => Ok(Judgement::pass("the provider is asked over https")),
@@ -168,7 +176,7 @@ pub(crate) fn openid_over_http(look: &Look<'_>) -> Judged {
 
 /// `authentication/openid-creates-users`
 pub(crate) fn openid_creates_users(look: &Look<'_>) -> Judged {
-    each_openid(look, |realm, openid| {
+    each_openid(look, |_, realm, openid| {
         if !openid.creates_users {
             return Ok(Judgement::pass("only users that were entered before can log in"));
         }
