@@ -5,6 +5,7 @@ mod leftovers;
 mod power;
 mod provider;
 mod realms;
+mod sync;
 
 pub(crate) use factors::{
     realm_second_factor_dropped, second_factor_locked, second_factor_not_demanded,
@@ -22,6 +23,9 @@ pub(crate) use provider::{
 pub(crate) use realms::{
     openid_creates_users, openid_over_http, realm_certificate_not_verified, realm_password_in_clear_text,
     weak_realm_tls,
+};
+pub(crate) use sync::{
+    realm_never_synchronised, realm_sync_enables_everybody, realm_sync_keeps_leavers, realm_sync_never_runs,
 };
 
 use super::access::user_line;
