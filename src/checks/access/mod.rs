@@ -14,7 +14,7 @@ pub(crate) use tokens::{
 
 use crate::formats::user_cfg::{AclEntry, AclSubject, User};
 use crate::host::access::USER_CFG;
-use crate::host::access::administrators::Administrator;
+use crate::host::access::power::Power;
 use crate::outcome::Evidence;
 
 /// The line of a user; `root@pam` may have none.
@@ -23,7 +23,7 @@ pub(super) fn user_line(user: &User) -> Option<Evidence> {
 }
 
 /// The lines that make somebody an administrator.
-fn grants(administrator: &Administrator) -> impl Iterator<Item = Evidence> {
+fn grants(administrator: &Power) -> impl Iterator<Item = Evidence> {
     administrator.grants().into_iter().map(acl_line)
 }
 
