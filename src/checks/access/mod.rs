@@ -2,12 +2,14 @@
 
 mod acl;
 mod administrators;
+mod powers;
 mod tokens;
 
 pub(crate) use acl::{acl_on_dead_path, built_in_role_extended, dangling_acl, role_uses_removed_privilege};
 pub(crate) use administrators::{
     administrator_without_second_factor, dormant_administrator, no_named_administrator,
 };
+pub(crate) use powers::{hidden_administrator, strong_right_of_non_administrator};
 pub(crate) use tokens::{
     administrator_token_without_expiry, administrator_token_without_privilege_separation,
 };

@@ -45,7 +45,7 @@ impl Powers {
     }
 
     /// Why somebody has the power he has, as one part of a sentence, such as "can create a token of root@pam:
-    /// User.Modify on /access/groups (PVEUserAdmin on /access)", and how many more ways there are.
+    /// User.Modify on /access/groups (`PVEUserAdmin` on /access)", and how many more ways there are.
     pub fn why(&self, power: &Power) -> String {
         let ways = if power.is_root_equivalent() { power.root_ways() } else { power.ways() };
         let Some(first) = ways.first() else { return power.rank.words().to_owned() };
@@ -59,7 +59,7 @@ impl Powers {
         }
         words.push_str(&then(first));
         if let Some(held) = held(first) {
-            words.push_str(&format!(": {held}"));
+            words.extend([": ", &held]);
         }
         match ways.len() {
             1 => words,
