@@ -1,7 +1,7 @@
 //! Access control and authentication: who there is, who may do what, and how they prove who they are.
 
-pub mod administrators;
 pub mod effective;
+pub mod power;
 pub mod second_factor;
 
 use std::cell::OnceCell;
@@ -21,7 +21,7 @@ use crate::formats::shadow_cfg::{self, ShadowCfg};
 use crate::formats::tfa_cfg::{self, TfaCfg};
 use crate::formats::token_cfg::{self, TokenCfg};
 use crate::formats::user_cfg::{self, Token, User, UserCfg};
-use administrators::Administrators;
+use power::{Powers, Surroundings};
 
 /// Users, groups, tokens, roles and ACLs.
 pub const USER_CFG: &str = "/etc/pve/user.cfg";
@@ -63,7 +63,7 @@ const PRIVATE: &str = "/etc/pve/priv";
 #[derive(Default)]
 pub(super) struct Facts {
     user_cfg: OnceCell<Fact<UserCfg>>,
-    administrators: OnceCell<Fact<Administrators>>,
+    powers: OnceCell<Fact<Powers>>,
     realms: OnceCell<Fact<DomainsConfig>>,
     login_rules: OnceCell<Fact<Release>>,
     tfa: OnceCell<Fact<TfaCfg>>,
@@ -159,14 +159,21 @@ impl Host {
         })
     }
 
-    /// Everybody who holds full power, or can take it, by the rules of [`administrators::RULES`].
-    pub fn administrators(&self) -> &Fact<Administrators> {
-        self.access.administrators.get_or_init(|| {
+    /// What everybody can come to, by the rules of [`power::rules`].
+    pub fn powers(&self) -> &Fact<Powers> {
+        self.access.powers.get_or_init(|| {
             Fact::gather(&self.files, |gather| {
                 let cfg = gather.take(self.access())?;
                 // Privileges and roles differ between the releases.
                 self.release()?;
-                Ok(administrators::find(cfg))
+                let cluster = self.cluster();
+                let nodes = cluster.as_ref().map(|cluster| cluster.nodes.as_slice());
+                let realms = self.realms().value.as_ref().ok();
+                let powers = power::find(cfg, Surroundings { nodes, realms });
+                if powers.depends_on_realms() {
+                    gather.heed(self.realms());
+                }
+                Ok(powers)
             })
         })
     }
