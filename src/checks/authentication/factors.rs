@@ -203,10 +203,10 @@ fn may_demand(realm: &Realm) -> bool {
 /// `authentication/second-factor-not-demanded`
 pub(crate) fn second_factor_not_demanded(look: &Look<'_>) -> Judged {
     let cfg = look.take(look.host.access())?;
-    let administrators = look.take(look.host.administrators())?;
+    let powers = look.take(look.host.powers())?;
     let realms = look.take(look.host.realms())?;
     let found = realms.realms.values().filter(|realm| may_demand(realm)).filter_map(|realm| {
-        let mut ids = administrators.keys().filter(|id| {
+        let mut ids = powers.administrators().map(|power| &power.id).filter(|id| {
             let active =
                 cfg.users.get(*id).is_some_and(|user| Standing::of_user(user, look.now) == Standing::Active);
             active && split_user_id(id).is_some_and(|(_, name)| name == realm.name)

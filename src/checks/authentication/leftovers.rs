@@ -5,6 +5,7 @@ use super::super::{Judged, Look};
 use super::REALM_PVE;
 use super::power::{weighed, weight};
 use crate::catalogue::Severity;
+use crate::formats::crypt_hash::PasswordField;
 use crate::formats::domains_cfg::{Directory, DomainsConfig, LostRealm, RealmKind};
 use crate::formats::section_config::Fate;
 use crate::formats::user_cfg::names::split_user_id;
@@ -80,7 +81,7 @@ pub(crate) fn password_of_missing_user(look: &Look<'_>) -> Judged {
     };
     let left: Vec<_> = passwords
         .iter()
-        .filter(|(_, entry)| entry.password.is_usable())
+        .filter(|(_, entry)| matches!(entry.password, PasswordField::Hash { .. }))
         .map(|(name, entry)| (format!("{name}@{REALM_PVE}"), entry))
         .filter(|(id, _)| !cfg.users.contains_key(id))
         .collect();

@@ -6,6 +6,8 @@ mod power;
 mod provider;
 mod realms;
 mod sync;
+#[cfg(test)]
+mod tests;
 
 pub(crate) use factors::{
     realm_second_factor_dropped, second_factor_locked, second_factor_not_demanded,
@@ -34,7 +36,7 @@ use crate::catalogue::Severity;
 use crate::formats::crypt_hash::{HashScheme, PasswordField, SHA_ROUNDS_DEFAULT};
 use crate::formats::domains_cfg::Realm;
 use crate::formats::release::Release;
-use crate::formats::user_cfg::names::split_user_id;
+use crate::formats::user_cfg::names::{ROOT, split_user_id};
 use crate::formats::user_cfg::{Keys, User};
 use crate::host::access::power::Rank;
 use crate::host::access::second_factor::{SecondFactor, Tokens, judge, kind_names, needs_tokens, users};
@@ -42,6 +44,7 @@ use crate::host::access::{DOMAINS_CFG, SHADOW_CFG, Standing, TFA_CFG, USER_CFG, 
 use crate::host::datacenter::DATACENTER_CFG;
 use crate::host::{Doubt, Stop};
 use crate::outcome::{Evidence, Judgement, Subject, SubjectKind};
+use power::{weighed, weight};
 
 /// The realm whose passwords stand in priv/shadow.cfg.
 const REALM_PVE: &str = "pve";
@@ -129,7 +132,11 @@ pub(super) fn asked_for(look: &Look<'_>, id: &str, user: &User) -> Result<Judgem
     };
     match without_password(look, id)? {
         Some(judgement) => Ok(judgement),
-        None => Ok(missing.with_all(user_line(user))),
+        None => {
+            // The password of root@pam opens the console and mostly SSH too, where nobody asks for more.
+            let most = if id == ROOT { Severity::High } else { Severity::Critical };
+            Ok(weighed(missing.with_all(user_line(user)), weight(look, id), Severity::Info, most))
+        }
     }
 }
 
@@ -142,7 +149,9 @@ fn without_password(look: &Look<'_>, id: &str) -> Result<Option<Judgement>, Stop
     let Some(passwords) = look.take(look.host.pve_passwords())? else {
         return Err(Stop::unknown(SHADOW_CFG, "is missing: whether this user has a password is not known"));
     };
-    let usable = passwords.get(name).is_some_and(|entry| entry.password.is_usable());
+    // The hash of no password is empty, so that an empty field lets nobody in.
+    let opens = |password| matches!(password, PasswordField::Hash { .. });
+    let usable = passwords.get(name).is_some_and(|entry| opens(entry.password));
     Ok((!usable).then(|| Judgement::pass("cannot log in with a password: he has none")))
 }
 
@@ -157,7 +166,11 @@ pub(crate) fn user_without_second_factor(look: &Look<'_>) -> Judged {
         ));
     }
     let subject = |(id, _): &(&String, &User)| Subject::new(SubjectKind::User, id.as_str());
-    look.each(others, subject, |look, (id, user)| asked_for(look, id, user))
+    look.each(others, subject, |look, (id, user)| {
+        let judgement = asked_for(look, id, user)?;
+        let summary = format!("{}; the user {}", judgement.summary, powers.rank(id).words());
+        Ok(Judgement { summary, ..judgement })
+    })
 }
 
 /// `authentication/second-factors-unreadable`

@@ -1,14 +1,15 @@
 //! What a realm leaves to its provider, and the secrets it shares with it.
 
 use super::super::{Judged, Look};
-use super::power::{weighed, weight_of_realm};
+use super::power::{weighed, weight_of_groups, weight_of_realm};
 use super::realms::{directory, each_directory, each_openid, openid, seen, subject};
 use crate::catalogue::Severity;
 use crate::formats::domains_cfg::{Realm, RealmKind, SecondFactorKind};
 use crate::formats::user_cfg::names::split_token_id;
-use crate::host::Stop;
 use crate::host::access::effective::Effective;
+use crate::host::access::power::Rank;
 use crate::host::access::{DOMAINS_CFG, Standing};
+use crate::host::{Doubt, Stop};
 use crate::outcome::{Evidence, Judgement};
 
 /// Claims a user of the provider can mostly change himself, or that are given to somebody else once he has left.
@@ -44,7 +45,7 @@ pub(crate) fn openid_username_claim_mutable(look: &Look<'_>) -> Judged {
             let line = line.line.or(realm.line).unwrap_or_default();
             let what =
                 format!("names the user by the claim {claim}; whether it ever changes is not seen from here");
-            return Err(Stop::Unknown(crate::host::Doubt::at(DOMAINS_CFG, line, what)));
+            return Err(Stop::Unknown(Doubt::at(DOMAINS_CFG, line, what)));
         }
         let summary = format!(
             "users are told apart by {claim}: whoever gets the name of another at the provider is that user"
@@ -56,7 +57,7 @@ pub(crate) fn openid_username_claim_mutable(look: &Look<'_>) -> Judged {
 
 /// `authentication/openid-groups-never-taken-away`
 pub(crate) fn openid_groups_never_taken_away(look: &Look<'_>) -> Judged {
-    each_openid(look, |_, realm, openid| {
+    each_openid(look, |look, realm, openid| {
         let Some(claim) = &openid.groups_claim else {
             return Err(Stop::not_applicable("the provider names no groups"));
         };
@@ -67,7 +68,8 @@ pub(crate) fn openid_groups_never_taken_away(look: &Look<'_>) -> Judged {
             "a group the provider has once named stays: who lost the role there keeps the rights here";
         let line = seen(realm, "groups-overwrite", "0").expected("1");
         let claim = seen(realm, "groups-claim", claim);
-        Ok(Judgement::fail(summary).with(line).with(claim))
+        let weight = weight_of_groups(look, &realm.name, openid.creates_groups);
+        Ok(weighed(Judgement::fail(summary).with(line).with(claim), weight, Severity::Low, Severity::Medium))
     })
 }
 
@@ -111,7 +113,7 @@ const READ_REALMS: [&str; 2] = ["Sys.Audit", "Realm.Allocate"];
 /// Who may read the realms through the API and does not administer: users and tokens, by id.
 fn readers(look: &Look<'_>) -> Result<Vec<String>, Stop> {
     let cfg = look.take(look.host.access())?;
-    let administrators = look.take(look.host.administrators())?;
+    let powers = look.take(look.host.powers())?;
     let effective = Effective::new(cfg);
     let active = |id: &str| {
         let owner = split_token_id(id).map_or(id, |(owner, _)| owner);
@@ -127,7 +129,7 @@ fn readers(look: &Look<'_>) -> Result<Vec<String>, Stop> {
         READ_REALMS.iter().any(|privilege| held.contains_key(privilege))
     };
     let ids = effective.ids().into_iter();
-    Ok(ids.filter(|id| !administrators.contains_key(id) && active(id) && reads(id)).collect())
+    Ok(ids.filter(|id| powers.rank(id) < Rank::HostRoot && active(id) && reads(id)).collect())
 }
 
 /// `authentication/secret-in-domains-cfg`

@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 
 use super::super::{Judged, Look};
+use super::power::{weighed, weight_of_groups};
 use crate::catalogue::Severity;
 use crate::formats::domains_cfg::{Directory, Mode, OpenId, Realm, RealmKind};
 use crate::formats::user_cfg::names::split_user_id;
@@ -177,21 +178,16 @@ pub(crate) fn openid_over_http(look: &Look<'_>) -> Judged {
 
 /// `authentication/openid-creates-users`
 pub(crate) fn openid_creates_users(look: &Look<'_>) -> Judged {
-    each_openid(look, |_, realm, openid| {
+    each_openid(look, |look, realm, openid| {
         if !openid.creates_users {
             return Ok(Judgement::pass("only users that were entered before can log in"));
         }
         let line = seen(realm, "autocreate", "1").expected("0");
         let summary = "everybody the provider lets in becomes an enabled user";
-        Ok(match &openid.groups_claim {
-            Some(_) => {
-                let claim = seen(realm, "groups-claim", "set");
-                Judgement::fail(format!("{summary}, with the groups the provider names"))
-                    .severity(Severity::Medium)
-                    .with(line)
-                    .with(claim)
-            }
-            None => Judgement::fail(summary).with(line),
-        })
+        let Some(claim) = &openid.groups_claim else { return Ok(Judgement::fail(summary).with(line)) };
+        let weight = weight_of_groups(look, &realm.name, openid.creates_groups);
+        let judgement = Judgement::fail(format!("{summary}, with the groups the provider names"));
+        let judgement = judgement.with(line).with(seen(realm, "groups-claim", claim));
+        Ok(weighed(judgement.severity(Severity::Medium), weight, Severity::Medium, Severity::High))
     })
 }

@@ -351,7 +351,7 @@ mod tests {
         let good = read("webauthn: rp=lab,id=a,origin=https://pve.example.com:8006\n");
         assert!(good.webauthn && !good.u2f);
         let empty = DatacenterCfg {
-            webauthn: Some(Located::new(datacenter_cfg::Webauthn::default(), 1)),
+            webauthn: Some(Located::new(Webauthn::default(), 1)),
             ..DatacenterCfg::default()
         };
         assert_eq!(Tokens::of(&empty), NOTHING);

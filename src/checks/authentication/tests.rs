@@ -1,0 +1,106 @@
+//! What the cases of the check files cannot say: how much a finding weighs.
+
+use std::collections::BTreeMap;
+
+use crate::catalogue::{Severity, find};
+use crate::engine;
+use crate::files::{Files, Node, Tree};
+use crate::formats::release::Release;
+use crate::host::Host;
+use crate::outcome::Verdict;
+
+const NOW: &str = "2026-11-21T12:00:00Z";
+
+/// The severities of what fails, by subject.
+fn failing(check: &str, files: &[(&str, &str)]) -> BTreeMap<String, Severity> {
+    let mut tree = Tree::default();
+    tree.insert("/etc/pve/priv", Node::folder());
+    for (path, text) in files {
+        tree.insert(path, Node::file(*text));
+    }
+    let host = Host::new(Files::memory(tree), None, Some(Release::Pve9));
+    let outcome = engine::run(&host, NOW.parse().unwrap(), find(check).unwrap(), &Vec::new());
+    let failed = outcome.subjects.into_iter().filter(|one| one.verdict == Verdict::Fail);
+    failed.map(|one| (one.subject.id, one.severity)).collect()
+}
+
+fn severities(wanted: &[(&str, Severity)]) -> BTreeMap<String, Severity> {
+    wanted.iter().map(|(id, severity)| ((*id).to_owned(), *severity)).collect()
+}
+
+/// One user of every power.
+const USERS: &str = "user:root@pam:1:0::::::\nuser:admin@pam:1:0::::::\nuser:ops@pam:1:0::::::\n\
+    user:look@pam:1:0::::::\nuser:none@pam:1:0::::::\n\n\
+    acl:1:/:admin@pam:Administrator:\nacl:1:/vms:ops@pam:PVEVMUser:\nacl:1:/vms:look@pam:PVEAuditor:\n";
+
+#[test]
+fn the_same_weakness_weighs_what_its_user_can_do() {
+    let files = [("/etc/pve/user.cfg", USERS)];
+    let mut found = failing("authentication/user-without-second-factor", &files);
+    found.append(&mut failing("access/administrator-without-second-factor", &files));
+    let wanted = [
+        ("root@pam", Severity::High),
+        ("admin@pam", Severity::Critical),
+        ("ops@pam", Severity::Medium),
+        ("look@pam", Severity::Low),
+        ("none@pam", Severity::Info),
+    ];
+    assert_eq!(found, severities(&wanted));
+}
+
+#[test]
+fn a_key_nobody_asks_for_weighs_less_beside_another_factor() {
+    let key = r#""webauthn":[{"id":"a","created":1,"entry":{"cred_id":"x","cred":{},"counter":1}}]"#;
+    let totp = r#""totp":[{"id":"b","created":1,"entry":"otpauth://totp/x?secret=JBSWY3DPEHPK3PXP"}]"#;
+    let tfa =
+        format!(r#"{{"users":{{"admin@pam":{{{key}}},"root@pam":{{{key},{totp}}},"ops@pam":{{{key}}}}}}}"#);
+    let files = [
+        ("/etc/pve/user.cfg", USERS),
+        ("/etc/pve/priv/tfa.cfg", tfa.as_str()),
+        ("/etc/pve/datacenter.cfg", "keyboard: de\n"),
+    ];
+    let found = failing("authentication/security-key-not-asked-for", &files);
+    let wanted =
+        [("admin@pam", Severity::Critical), ("ops@pam", Severity::Medium), ("root@pam", Severity::Low)];
+    assert_eq!(found, severities(&wanted));
+}
+
+#[test]
+fn a_client_key_weighs_more_once_an_auditor_reads_it() {
+    let realm =
+        "openid: sso\n\tissuer-url https://sso.example.com/\n\tclient-id pve\n\tclient-key canary\n\n";
+    let of = |user_cfg| {
+        let files = [("/etc/pve/user.cfg", user_cfg), ("/etc/pve/domains.cfg", realm)];
+        failing("authentication/secret-in-domains-cfg", &files)
+    };
+    assert_eq!(of(USERS), severities(&[("sso", Severity::Low)]));
+    let audited = format!("{USERS}acl:1:/access:look@pam:PVEAuditor:\n");
+    assert_eq!(of(&audited), severities(&[("sso", Severity::Medium)]));
+}
+
+#[test]
+fn a_provider_that_fills_a_group_of_administrators_weighs_more() {
+    let realm = |name: &str, more: &str| {
+        format!(
+            "openid: {name}\n\tissuer-url https://sso.example.com/\n\tclient-id pve\n\tautocreate 1\n\tgroups-claim g\n{more}\n"
+        )
+    };
+    let realms = [realm("one", ""), realm("two", ""), realm("three", "\tgroups-autocreate 1\n")].concat();
+    let user_cfg = "user:root@pam:1:0::::::\ngroup:admins-one:::\ngroup:ops-two:::\n\n\
+        acl:1:/:@admins-one,@admins-two,@admins-three:Administrator:\nacl:1:/vms:@ops-two:PVEAuditor:\n";
+    let files = [("/etc/pve/user.cfg", user_cfg), ("/etc/pve/domains.cfg", realms.as_str())];
+    let found = failing("authentication/openid-creates-users", &files);
+    let wanted = [("one", Severity::High), ("two", Severity::Medium), ("three", Severity::High)];
+    assert_eq!(found, severities(&wanted));
+}
+
+#[test]
+fn leavers_weigh_more_where_they_have_tokens() {
+    let realms =
+        "ad: corp\n\tserver1 a\n\tdomain example.com\n\nad: bare\n\tserver1 a\n\tdomain example.com\n\n";
+    let user_cfg =
+        "user:root@pam:1:0::::::\nuser:a@corp:1:0::::::\ntoken:a@corp!ci:0:1::\nuser:b@bare:1:0::::::\n";
+    let files = [("/etc/pve/user.cfg", user_cfg), ("/etc/pve/domains.cfg", realms)];
+    let found = failing("authentication/realm-never-synchronised", &files);
+    assert_eq!(found, severities(&[("corp", Severity::Medium), ("bare", Severity::Low)]));
+}
