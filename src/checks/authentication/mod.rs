@@ -130,14 +130,12 @@ pub(super) fn asked_for(look: &Look<'_>, id: &str, user: &User) -> Result<Judgem
         SecondFactor::None => Judgement::fail("has no second factor")
             .with(Evidence::of(TFA_CFG).observed("no factor of this user")),
     };
-    match without_password(look, id)? {
-        Some(judgement) => Ok(judgement),
-        None => {
-            // The password of root@pam opens the console and mostly SSH too, where nobody asks for more.
-            let most = if id == ROOT { Severity::High } else { Severity::Critical };
-            Ok(weighed(missing.with_all(user_line(user)), weight(look, id), Severity::Info, most))
-        }
+    if let Some(judgement) = without_password(look, id)? {
+        return Ok(judgement);
     }
+    // The password of root@pam opens the console and mostly SSH too, where nobody asks for more.
+    let most = if id == ROOT { Severity::High } else { Severity::Critical };
+    Ok(weighed(missing.with_all(user_line(user)), weight(look, id), Severity::Info, most))
 }
 
 /// What to say of a user who has no password that a second factor could go with.
