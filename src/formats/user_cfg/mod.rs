@@ -7,6 +7,7 @@
 //! The file may hold second factors of old releases (field `keys`), so no issue quotes a `user:` line.
 
 pub mod acl_path;
+pub mod codes;
 pub mod names;
 mod parse;
 pub mod roles;
@@ -17,6 +18,7 @@ mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::formats::Issue;
 use crate::formats::release::Release;
 pub use parse::{ACL_LIMIT, parse};
 
@@ -35,6 +37,9 @@ pub struct UserCfg {
     pub roles: BTreeMap<String, Role>,
     /// ACL entries, ordered by path, subject and role.
     pub acl: Vec<AclEntry>,
+    /// What upstream reads without doubt but nobody should have written, in line order: the codes are
+    /// [`codes::REMARKS`]. A pass may rest on these lines.
+    pub remarks: Vec<Issue>,
 }
 
 /// A `user:` line.
