@@ -40,6 +40,8 @@ pub struct UserCfg {
     /// What upstream reads without doubt but nobody should have written, in line order: the codes are
     /// [`codes::REMARKS`]. A pass may rest on these lines.
     pub remarks: Vec<Issue>,
+    /// The groups of every member, in the order of their names: [`Group::members`] the other way round.
+    memberships: BTreeMap<String, Vec<String>>,
 }
 
 /// A `user:` line.
@@ -182,11 +184,13 @@ impl UserCfg {
         }
     }
 
-    /// The groups that list this user id, whether or not the user exists.
-    pub fn groups_of<'a>(&'a self, user: &'a str) -> impl Iterator<Item = &'a str> {
-        self.groups
-            .iter()
-            .filter(move |(_, group)| group.members.contains(user))
-            .map(|(name, _)| name.as_str())
+    /// The groups that list this user id, whether or not the user exists, by name.
+    pub fn groups_of<'a>(&'a self, user: &str) -> impl Iterator<Item = &'a str> + use<'a> {
+        self.group_names(user).iter().map(String::as_str)
+    }
+
+    /// As [`UserCfg::groups_of`], in one piece.
+    pub(crate) fn group_names(&self, user: &str) -> &[String] {
+        self.memberships.get(user).map(Vec::as_slice).unwrap_or_default()
     }
 }

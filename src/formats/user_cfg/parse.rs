@@ -54,6 +54,7 @@ impl Reader {
             roles: BTreeMap::new(),
             acl: Vec::new(),
             remarks: Vec::new(),
+            memberships: BTreeMap::new(),
         };
         Self {
             cfg,
@@ -437,6 +438,11 @@ impl Reader {
         let acl = acl.collect();
         self.cfg.acl = acl;
         self.remark_dangling();
+        for (name, group) in &self.cfg.groups {
+            for member in &group.members {
+                self.cfg.memberships.entry(member.clone()).or_default().push(name.clone());
+            }
+        }
         Parsed { value: self.cfg, issues: self.issues }
     }
 }
