@@ -282,6 +282,6 @@ fn every_rule_has_a_name_of_its_own_a_sentence_and_a_source() {
             rule.id
         );
         let known = |name: &&str| crate::formats::user_cfg::roles::is_privilege_of_some_release(name);
-        assert!(rule.needs.iter().all(|need| need.all.iter().all(|name| known(name))), "{}", rule.id);
+        assert!(rule.needs.iter().all(|need| need.all.iter().all(known)), "{}", rule.id);
     }
 }
