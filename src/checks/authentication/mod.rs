@@ -6,8 +6,6 @@ mod power;
 mod provider;
 mod realms;
 mod sync;
-#[cfg(test)]
-mod tests;
 
 pub(crate) use factors::{
     realm_second_factor_dropped, second_factor_locked, second_factor_not_demanded,

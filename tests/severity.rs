@@ -1,13 +1,15 @@
 //! What the cases of the check files cannot say: how much a finding weighs.
 
+#![allow(clippy::unwrap_used, reason = "tests stop at the first surprise")]
+
 use std::collections::BTreeMap;
 
-use crate::catalogue::{Severity, find};
-use crate::engine;
-use crate::files::{Files, Node, Tree};
-use crate::formats::release::Release;
-use crate::host::Host;
-use crate::outcome::Verdict;
+use pve_audit::catalogue::{Severity, find};
+use pve_audit::engine;
+use pve_audit::files::{Files, Node, Tree};
+use pve_audit::formats::release::Release;
+use pve_audit::host::Host;
+use pve_audit::outcome::Verdict;
 
 const NOW: &str = "2026-11-21T12:00:00Z";
 
