@@ -78,7 +78,7 @@ impl<'a> Asker<'a> {
         let of_user = |id: &str, own: &mut BTreeSet<&'a str>| {
             own.extend(of(user(id)));
             for group in self.cfg.group_names(id) {
-                own.extend(of(AclSubject::Group((*group).to_owned())));
+                own.extend(of(AclSubject::Group(group.clone())));
             }
         };
         let mut own = BTreeSet::new();
