@@ -5,6 +5,9 @@ use std::fmt;
 use crate::files::{Entry, Files, Text, Trouble};
 use crate::formats::Parsed;
 
+/// What is said of a file whose last line does not end; no line of it need be wrong.
+pub const CUT_SHORT: &str = "the last line has no end: the file may have been cut short";
+
 /// Something that was not read or not understood, and that a pass must therefore not rest on.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Doubt {
@@ -197,7 +200,7 @@ impl<'f> Gather<'f> {
         }
         if !text.is_empty() && !text.ends_with('\n') && !text.trim_start().starts_with('{') {
             let line = u32::try_from(text.split('\n').count()).unwrap_or(u32::MAX);
-            self.doubt(Doubt::at(path, line, "the last line has no end: the file may have been cut short"));
+            self.doubt(Doubt::at(path, line, CUT_SHORT));
         }
     }
 }
