@@ -125,6 +125,14 @@ impl<'f> Gather<'f> {
         fact.value.as_ref().map_err(Clone::clone)
     }
 
+    /// Another fact as one of several that make this one: its doubts, or why it has no value, become doubts of this one.
+    pub fn heed<U>(&mut self, fact: &Fact<U>) {
+        self.doubts.extend(fact.doubts.iter().cloned());
+        if let Err(Stop::Unknown(doubt)) = &fact.value {
+            self.doubts.push(doubt.clone());
+        }
+    }
+
     /// The text of a file that must be there and that its owner never leaves empty.
     pub fn required(&mut self, path: &str) -> Result<Text, Stop> {
         let text = self.files.text(path)?;

@@ -53,8 +53,13 @@ pub enum Subject<'s> {
     User(&'s str),
     /// The ACL entries of a token by themselves, by id: neither separation nor owner count.
     Token(&'s str),
-    /// Whoever is in this group, with no other group and no ACL entry of his own.
-    Member(&'s str),
+    /// Somebody in this group and no other.
+    Member {
+        /// The group. It need not exist.
+        group: &'s str,
+        /// Who it is; `None` for somebody without an ACL entry of his own.
+        user: Option<&'s str>,
+    },
 }
 
 impl<'a> Effective<'a> {
@@ -235,7 +240,10 @@ impl<'a> Effective<'a> {
         };
         match subject {
             Subject::Token(id) => usable(level.tokens.get(id)),
-            Subject::Member(group) => usable(level.groups.get(group)),
+            Subject::Member { group, user } => {
+                let own = user.map(|user| usable(level.users.get(user))).unwrap_or_default();
+                if own.is_empty() { usable(level.groups.get(group)) } else { own }
+            }
             Subject::User(id) => {
                 let own = usable(level.users.get(id));
                 if !own.is_empty() || level.groups.is_empty() {

@@ -2,6 +2,7 @@
 
 pub mod administrators;
 pub mod effective;
+pub mod power;
 pub mod second_factor;
 
 use std::cell::OnceCell;
@@ -22,6 +23,7 @@ use crate::formats::tfa_cfg::{self, TfaCfg};
 use crate::formats::token_cfg::{self, TokenCfg};
 use crate::formats::user_cfg::{self, Token, User, UserCfg};
 use administrators::Administrators;
+use power::{Powers, Surroundings};
 
 /// Users, groups, tokens, roles and ACLs.
 pub const USER_CFG: &str = "/etc/pve/user.cfg";
@@ -58,6 +60,7 @@ const PRIVATE: &str = "/etc/pve/priv";
 pub(super) struct Facts {
     user_cfg: OnceCell<Fact<UserCfg>>,
     administrators: OnceCell<Fact<Administrators>>,
+    powers: OnceCell<Fact<Powers>>,
     realms: OnceCell<Fact<DomainsConfig>>,
     login_rules: OnceCell<Fact<Release>>,
     tfa: OnceCell<Fact<TfaCfg>>,
@@ -137,6 +140,25 @@ impl Host {
                 gather.take(self.cluster_files())?;
                 let text = gather.required(USER_CFG)?;
                 Ok(gather.parsed(USER_CFG, user_cfg::parse(&text, self.format_release())))
+            })
+        })
+    }
+
+    /// What everybody can come to, by the rules of [`power::rules`].
+    pub fn powers(&self) -> &Fact<Powers> {
+        self.access.powers.get_or_init(|| {
+            Fact::gather(&self.files, |gather| {
+                let cfg = gather.take(self.access())?;
+                // Privileges and roles differ between the releases.
+                self.release()?;
+                let cluster = self.cluster();
+                let nodes = cluster.as_ref().map(|cluster| cluster.nodes.as_slice());
+                let realms = self.realms().value.as_ref().ok();
+                let powers = power::find(cfg, Surroundings { nodes, realms });
+                if powers.depends_on_realms() {
+                    gather.heed(self.realms());
+                }
+                Ok(powers)
             })
         })
     }

@@ -1,6 +1,6 @@
 //! The ACL entries a privilege comes from, for evidence.
 
-use super::{Effective, Node, Subject};
+use super::{Effective, Node, Roles, Subject};
 use crate::formats::user_cfg::names::{ROOT, split_token_id};
 use crate::formats::user_cfg::{AclEntry, AclSubject};
 
@@ -67,15 +67,19 @@ impl<'a> Effective<'a> {
 
     /// Whose entries make up [`Effective::on_level`].
     fn deciders(&self, level: &Node<'a>, subject: Subject<'_>, last: bool) -> Vec<AclSubject> {
-        let id = match subject {
+        let (id, group) = match subject {
             Subject::Token(id) => return vec![AclSubject::Token(id.to_owned())],
-            Subject::Member(group) => return vec![AclSubject::Group(group.to_owned())],
-            Subject::User(id) => id,
+            Subject::Member { group, user } => (user, Some(group)),
+            Subject::User(id) => (Some(id), None),
         };
-        let own = level.users.get(id).is_some_and(|roles| roles.values().any(|propagate| last || *propagate));
-        if own {
+        let usable = |roles: &Roles<'_>| roles.values().any(|propagate| last || *propagate);
+        if let Some(id) = id.filter(|id| level.users.get(id).is_some_and(usable)) {
             return vec![AclSubject::User(id.to_owned())];
         }
+        if let Some(group) = group {
+            return vec![AclSubject::Group(group.to_owned())];
+        }
+        let Some(id) = id else { return Vec::new() };
         let groups = self.groups.get(id).into_iter().flatten();
         let named = groups.filter(|group| level.groups.contains_key(**group));
         named.map(|group| AclSubject::Group((*group).to_owned())).collect()
