@@ -1,5 +1,6 @@
 //! Who may do what: users, tokens, roles, ACLs.
 
+mod accounts;
 mod acl;
 mod administrators;
 mod file;
@@ -7,9 +8,15 @@ mod no_access;
 mod propagation;
 mod roles;
 mod root;
+mod shared;
+mod token_hygiene;
 mod tokens;
 mod upgrade;
 
+pub(crate) use accounts::{
+    dormant_account_left_over, dormant_account_with_rights, dormant_administrator_within_reach,
+    group_without_acl, group_without_members, user_without_rights,
+};
 pub(crate) use acl::{acl_on_dead_path, built_in_role_extended, dangling_acl, role_uses_removed_privilege};
 pub(crate) use administrators::{
     administrator_without_second_factor, dormant_administrator, no_named_administrator,
@@ -19,6 +26,11 @@ pub(crate) use no_access::no_access_without_effect;
 pub(crate) use propagation::ambiguous_propagation;
 pub(crate) use roles::{empty_role_in_acl, role_with_reserved_name, strong_role_on_everything, unused_role};
 pub(crate) use root::{root_disabled, root_without_email};
+pub(crate) use shared::{administrator_by_own_acl, shared_administrator_account, too_many_administrators};
+pub(crate) use token_hygiene::{
+    acl_of_token_without_separation, token_left_over, token_of_root, token_without_effect,
+    token_without_expiry,
+};
 pub(crate) use tokens::{
     administrator_token_without_expiry, administrator_token_without_privilege_separation,
 };

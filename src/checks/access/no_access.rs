@@ -61,7 +61,7 @@ impl<'a> Table<'a> {
             }
             AclSubject::Group(name) => {
                 beaten.by_others = self.of_members(name, denial);
-                effective::Subject::Member(name)
+                effective::Subject::Member { group: name, user: None }
             }
             AclSubject::Token(id) => effective::Subject::Token(id),
         };

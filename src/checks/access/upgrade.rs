@@ -40,7 +40,7 @@ fn held(cfg: &UserCfg, effective: &Effective<'_>, entry: &AclEntry) -> Option<ef
     }
     let subject = match &entry.subject {
         AclSubject::User(id) => effective::Subject::User(id),
-        AclSubject::Group(name) => effective::Subject::Member(name),
+        AclSubject::Group(name) => effective::Subject::Member { group: name, user: None },
         AclSubject::Token(id) => effective::Subject::Token(id),
     };
     Some(effective.granted_to(subject, &entry.path))
