@@ -1,4 +1,4 @@
-//! NoAccess, where it does not deny what it seems to.
+//! `NoAccess`, where it does not deny what it seems to.
 
 use std::collections::BTreeMap;
 
@@ -17,7 +17,7 @@ const ANY_OTHER: &str = "*";
 /// Paths with nothing below them that the API looks at.
 const LEAVES: [&str; 5] = ["/vms/", "/storage/", "/nodes/", "/access/groups/", "/access/realm/"];
 
-/// What makes a NoAccess deny less than it says.
+/// What makes a `NoAccess` deny less than it says.
 #[derive(Default)]
 struct Beaten<'a> {
     /// Entries of somebody else: of a group of the user, of a member of the group.

@@ -1,11 +1,9 @@
 //! Roles of the site's own: their names, what is in them, whether anybody holds them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::super::{Judged, Look};
-use super::{
-    LINES_SHOWN, acl_line, acl_subject, complete, each_bad, ignored, joined, role_subject, subject_name,
-};
+use super::{LINES_SHOWN, acl_line, acl_subject, complete, each_bad, ignored, joined, role_subject};
 use crate::catalogue::Severity;
 use crate::formats::release::Release;
 use crate::formats::user_cfg::roles::{ADMINISTRATOR, NO_ACCESS, builtin_roles, is_builtin};
@@ -35,6 +33,9 @@ const STRONG: [&str; 15] = [
     "User.Modify",
     "VM.Allocate",
 ];
+
+/// Most strong privileges named for one holder.
+const STRONG_SHOWN: usize = 4;
 
 /// The roles the site has made, not lines for built-in ones.
 fn own_roles(cfg: &UserCfg) -> Result<Vec<(&String, &Role)>, Stop> {
@@ -134,52 +135,49 @@ pub(crate) fn strong_role_on_everything(look: &Look<'_>) -> Judged {
     let cfg = look.take(look.host.access())?;
     look.host.release()?;
     let mut holders: BTreeMap<&AclSubject, Vec<&AclEntry>> = BTreeMap::new();
-    let wide = |entry: &&AclEntry| {
-        entry.path == "/"
-            && entry.propagate
-            && entry.role != ADMINISTRATOR
-            && entry.role != NO_ACCESS
-            && ignored(cfg, &entry.subject).is_none()
-    };
-    for entry in cfg.acl.iter().filter(wide) {
-        holders.entry(&entry.subject).or_default().push(entry);
+    let mut others: BTreeSet<&AclSubject> = BTreeSet::new();
+    for entry in cfg.acl.iter().filter(|entry| entry.path == "/" && entry.propagate) {
+        match entry.role.as_str() {
+            // An administrator has more anyway, and NoAccess on the same path wipes every other role.
+            ADMINISTRATOR | NO_ACCESS => {
+                others.insert(&entry.subject);
+            }
+            _ => holders.entry(&entry.subject).or_default().push(entry),
+        }
     }
-    // NoAccess on the same path wipes every other role of the subject there.
-    let denied = |subject: &AclSubject| {
-        cfg.acl
-            .iter()
-            .take_while(|entry| entry.path == "/")
-            .any(|entry| entry.subject == *subject && entry.role == NO_ACCESS && entry.propagate)
-    };
-    let bad: Vec<_> = holders
-        .into_iter()
-        .filter_map(|(subject, entries)| {
-            let held: Vec<&'static str> = entries
-                .iter()
-                .flat_map(|entry| cfg.role_privileges(&entry.role).unwrap_or_default())
-                .filter(|privilege| changes_something(privilege))
-                .collect();
-            (!held.is_empty() && !denied(subject)).then_some((subject, entries, held))
-        })
-        .collect();
+    holders.retain(|subject, _| !others.contains(subject) && ignored(cfg, subject).is_none());
+    let mut bad = Vec::new();
+    for (subject, entries) in holders {
+        let roles = entries.iter().filter_map(|entry| cfg.role_privileges(&entry.role));
+        let held: BTreeSet<&'static str> = roles.flatten().filter(|one| changes_something(one)).collect();
+        if !held.is_empty() {
+            bad.push((subject, entries, held));
+        }
+    }
     each_bad(
         look,
         bad,
         |(subject, ..)| acl_subject(subject),
-        |(subject, entries, held)| {
+        |(_, entries, held)| {
             let roles = joined(entries.iter().map(|entry| entry.role.as_str()));
-            let name = subject_name(subject);
             let strong: Vec<&str> = held.iter().copied().filter(|held| STRONG.contains(held)).collect();
             let (severity, what) = if strong.is_empty() {
                 (Severity::Low, String::new())
             } else {
-                (Severity::Medium, format!(", among others {}", joined(strong)))
+                (Severity::Medium, format!(", with {}", strong_words(&strong)))
             };
-            let summary = format!(
-                "{name} holds {roles} on / and everything below, also on what comes to be later{what}"
-            );
-            Judgement::fail(summary).severity(severity).with_all(entries.iter().map(|entry| acl_line(entry)))
+            let summary =
+                format!("holds {roles} on / and everything below, also on what comes to be later{what}");
+            Judgement::fail(summary)
+                .severity(severity)
+                .with_all(entries.iter().take(LINES_SHOWN).map(|entry| acl_line(entry)))
         },
         "nobody holds a role that changes something on / and everything below, administrators aside",
     )
+}
+
+/// The first few of these privileges, and that there are more.
+fn strong_words(strong: &[&str]) -> String {
+    let first = joined(strong.iter().copied().take(STRONG_SHOWN));
+    if strong.len() > STRONG_SHOWN { format!("{first} and more") } else { first }
 }

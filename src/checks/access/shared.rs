@@ -39,6 +39,10 @@ pub(crate) fn shared_administrator_account(look: &Look<'_>) -> Judged {
         let Some(generic) = names.iter().find(|generic| is_generic(name, generic)) else {
             return Ok(Judgement::pass("the name is not one of those several people share"));
         };
+        if user.first_name.is_some() && user.last_name.is_some() {
+            let summary = "the name tells no person, but the account has a first and a last name";
+            return Ok(Judgement::pass(summary).with_all(user_line(user)));
+        }
         let severity = match login(look, name, realm)? {
             Login::Password => Severity::Medium,
             Login::Directory => Severity::Low,
@@ -49,10 +53,7 @@ pub(crate) fn shared_administrator_account(look: &Look<'_>) -> Judged {
                 );
             }
         };
-        let summary = format!(
-            "the name, as {generic}, tells no person, and the account logs in with a password; the user {}",
-            powers.why(power)
-        );
+        let summary = format!("the name, as {generic}, tells no person; the user {}", powers.why(power));
         Ok(Judgement::fail(summary)
             .severity(severity)
             .with_all(user_line(user))

@@ -107,7 +107,7 @@ pub(crate) fn token_left_over(look: &Look<'_>) -> Judged {
         };
         let rank = powers.rank(&found.id);
         let severity = if rank >= Rank::Strong { Severity::Low } else { Severity::Info };
-        let summary = format!("cannot be used, for {seen}, and {what}; the token {}", rank.words());
+        let summary = format!("cannot be used, for {seen}, and {what}: it then {}", rank.words());
         Ok(Judgement::fail(summary).severity(severity).with(found.line().observed(seen)))
     })
 }

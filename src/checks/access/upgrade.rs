@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 
 use super::super::{Judged, Look};
-use super::{acl_line, acl_subject, each_bad, ignored, joined, subject_name};
+use super::{LINES_SHOWN, acl_line, acl_subject, each_bad, ignored, joined};
 use crate::formats::release::Release;
 use crate::formats::user_cfg::{AclEntry, AclSubject, UserCfg};
 use crate::host::access::effective::{self, Effective};
-use crate::outcome::Judgement;
+use crate::outcome::{Evidence, Judgement};
 
 /// The role that release 9 has widened.
 const VM_USER: &str = "PVEVMUser";
@@ -17,6 +17,9 @@ const BEYOND_VM_USER: &str = "VM.Allocate";
 
 /// The built-in roles that lose Permissions.Modify with release 8.
 const NARROWED: [&str; 2] = ["PVEAdmin", "PVESysAdmin"];
+
+/// Most paths named for one holder.
+const PLACES_SHOWN: usize = 4;
 
 /// The ACL entries of one subject.
 type Holder<'a> = (&'a AclSubject, Vec<&'a AclEntry>);
@@ -54,12 +57,20 @@ fn reaches_guests(entry: &AclEntry) -> bool {
     }
 }
 
-/// Where roles are held, in words.
+/// Where roles are held, in words: the first few places.
 fn places(entries: &[&AclEntry]) -> String {
-    joined(entries.iter().map(|entry| entry.path.as_str()))
+    let first = joined(entries.iter().take(PLACES_SHOWN).map(|entry| entry.path.as_str()));
+    match entries.len().saturating_sub(PLACES_SHOWN) {
+        0 => first,
+        more => format!("{first} and {more} more paths"),
+    }
 }
 
-/// Who holds PVEVMUser on guests and nothing that was stronger anyway.
+fn lines(entries: &[&AclEntry]) -> impl Iterator<Item = Evidence> {
+    entries.iter().take(LINES_SHOWN).map(|entry| acl_line(entry))
+}
+
+/// Who holds `PVEVMUser` on guests and nothing that was stronger anyway.
 fn vm_users(cfg: &UserCfg) -> Vec<Holder<'_>> {
     let effective = Effective::new(cfg);
     let meant_more =
@@ -74,13 +85,12 @@ pub(crate) fn vm_user_changes_files_in_guests(look: &Look<'_>) -> Judged {
         look,
         vm_users(cfg),
         |(subject, _)| acl_subject(subject),
-        |(subject, entries)| {
+        |(_, entries)| {
             let summary = format!(
-                "{} reads and writes any file inside the guests on {} through the guest agent, which PVEVMUser did not allow before release 9",
-                subject_name(subject),
+                "PVEVMUser on {} lets read and write any file inside the guests through the guest agent, which it did not before release 9",
                 places(entries)
             );
-            Judgement::fail(summary).with_all(entries.iter().map(|entry| acl_line(entry)))
+            Judgement::fail(summary).with_all(lines(entries))
         },
         "nobody holds PVEVMUser on guests",
     )
@@ -113,13 +123,9 @@ pub(crate) fn role_changed_by_upgrade(look: &Look<'_>) -> Judged {
         look,
         changes.into_iter().collect(),
         |(subject, _)| acl_subject(subject),
-        |(subject, (entries, what))| {
-            let summary = format!(
-                "the rights of {} change with the upgrade: {}",
-                subject_name(subject),
-                what.join(", and ")
-            );
-            Judgement::fail(summary).with_all(entries.iter().map(|entry| acl_line(entry)))
+        |(_, (entries, what))| {
+            let summary = format!("what the role allows changes with the upgrade: {}", what.join(", and "));
+            Judgement::fail(summary).with_all(lines(entries))
         },
         "nobody holds a role that changes with the next releases",
     )
