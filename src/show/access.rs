@@ -17,8 +17,8 @@ use crate::formats::token_cfg::TokenCfg;
 use crate::formats::user_cfg::names::{ROOT, split_user_id};
 use crate::formats::user_cfg::roles::builtin_roles;
 use crate::formats::user_cfg::{AclEntry, AclSubject, Group, Keys, Token, User, UserCfg};
-use crate::host::access::administrators::{Administrator, Administrators, Reason};
 use crate::host::access::effective::Effective;
+use crate::host::access::power::{Power, Powers, Way};
 use crate::host::access::second_factor::{SecondFactor, Tokens, judge, kind_name, needs_tokens, users};
 use crate::host::access::{USER_CFG, realm_of};
 use crate::host::{Doubt, Fact, Host, Stop};
@@ -141,7 +141,7 @@ fn access(host: &Host) -> Result<Access, Stop> {
         cfg,
         rules: *take(host.login_rules(), &mut doubts)?,
         realms: realm_cfg,
-        administrators: take(host.administrators(), &mut doubts).ok(),
+        administrators: take(host.powers(), &mut doubts).ok(),
         tfa,
         tokens: datacenter.map(Tokens::of),
         secrets: take(host.token_secrets(), &mut doubts).ok(),
@@ -181,7 +181,7 @@ struct Known<'h> {
     /// The release by whose rules a login asks for second factors.
     rules: Release,
     realms: Option<&'h DomainsConfig>,
-    administrators: Option<&'h Administrators>,
+    administrators: Option<&'h Powers>,
     tfa: Option<&'h BTreeMap<String, TfaUser>>,
     tokens: Option<Tokens>,
     secrets: Option<&'h Option<TokenCfg>>,
@@ -237,21 +237,22 @@ fn expires(seconds: u64) -> Option<String> {
     Some(time.map_or_else(|| seconds.to_string(), |time| time.to_string()))
 }
 
-fn reasons(administrators: Option<&Administrators>, id: &str) -> Option<Vec<ShownReason>> {
-    let found = administrators?.get(id);
+fn reasons(powers: Option<&Powers>, id: &str) -> Option<Vec<ShownReason>> {
+    let powers = powers?;
+    let found = powers.of(id);
     Some(
         found
-            .map(|one| one.reasons.iter().map(|reason| ShownReason::of(one, reason)).collect())
+            .map(|one| one.root_ways().into_iter().map(|way| ShownReason::of(powers, one, way)).collect())
             .unwrap_or_default(),
     )
 }
 
 impl ShownReason {
-    fn of(administrator: &Administrator, reason: &Reason) -> Self {
+    fn of(powers: &Powers, power: &Power, way: &Way) -> Self {
         Self {
-            rule: reason.rule.id,
-            why: administrator.words(reason),
-            acl: reason.grants.iter().map(ShownAcl::of).collect(),
+            rule: way.rule.id,
+            why: powers.chain(power, way).join(" → "),
+            acl: way.held.iter().flat_map(|held| &held.grants).map(ShownAcl::of).collect(),
         }
     }
 }

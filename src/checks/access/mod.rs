@@ -5,6 +5,7 @@ mod acl;
 mod administrators;
 mod file;
 mod no_access;
+mod powers;
 mod propagation;
 mod roles;
 mod root;
@@ -23,6 +24,7 @@ pub(crate) use administrators::{
 };
 pub(crate) use file::line_not_understood_by_proxmox;
 pub(crate) use no_access::no_access_without_effect;
+pub(crate) use powers::{hidden_administrator, strong_right_of_non_administrator};
 pub(crate) use propagation::ambiguous_propagation;
 pub(crate) use roles::{empty_role_in_acl, role_with_reserved_name, strong_role_on_everything, unused_role};
 pub(crate) use root::{root_disabled, root_without_email};
@@ -43,7 +45,7 @@ use crate::formats::user_cfg::names::ROOT;
 use crate::formats::user_cfg::{AclEntry, AclSubject, Role, User, UserCfg};
 use crate::host::Stop;
 use crate::host::access::USER_CFG;
-use crate::host::access::administrators::Administrator;
+use crate::host::access::power::Power;
 use crate::outcome::{Evidence, Judgement, Subject, SubjectKind};
 
 /// Most lines named for one subject.
@@ -115,7 +117,7 @@ pub(super) fn user_line(user: &User) -> Option<Evidence> {
 }
 
 /// The lines that make somebody an administrator.
-fn grants(administrator: &Administrator) -> impl Iterator<Item = Evidence> {
+fn grants(administrator: &Power) -> impl Iterator<Item = Evidence> {
     administrator.grants().into_iter().map(acl_line)
 }
 

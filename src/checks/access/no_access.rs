@@ -52,8 +52,8 @@ impl<'a> Table<'a> {
         let who = match &denial.subject {
             AclSubject::User(id) => {
                 let who = effective::Subject::User(id);
-                for group in self.effective.groups_of(id) {
-                    let group = AclSubject::Group((*group).to_owned());
+                for group in self.cfg.groups_of(id) {
+                    let group = AclSubject::Group(group.to_owned());
                     let deeper = self.entries(&group).iter().copied().filter(reached);
                     beaten.by_others.extend(deeper.filter(|entry| self.grants(who, entry)));
                 }

@@ -5,13 +5,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::super::{Judged, Look};
 use super::{LINES_SHOWN, acl_line, each_bad};
 use crate::formats::user_cfg::{AclEntry, AclSubject, UserCfg};
+use crate::host::access::effective::Effective;
 use crate::outcome::{Judgement, Subject, SubjectKind};
 
 /// One role on one path, given to groups with propagation and to others without.
 struct Mixed<'a> {
     path: &'a str,
     role: &'a str,
-    /// Somebody who is in groups of both kinds and has no ACL of his own on the path.
+    /// Somebody who is in groups of both kinds, and for whom nothing else decides.
     user: &'a str,
     entries: Vec<&'a AclEntry>,
 }
@@ -24,29 +25,31 @@ fn group_of(entry: &AclEntry) -> Option<&str> {
 }
 
 /// Somebody whose flag is left to chance.
-fn affected<'a>(cfg: &'a UserCfg, path: &str, entries: &[&AclEntry]) -> Option<&'a str> {
+fn affected<'a>(
+    cfg: &'a UserCfg,
+    effective: &Effective<'_>,
+    path: &str,
+    entries: &[&AclEntry],
+) -> Option<&'a str> {
     let groups = |propagate: bool| {
         let of_kind = entries.iter().filter(move |entry| entry.propagate == propagate);
         of_kind.filter_map(|entry| cfg.groups.get(group_of(entry)?))
     };
-    let has_own = |id: &str| {
-        let own = AclSubject::User(id.to_owned());
-        cfg.acl.binary_search_by(|entry| (entry.path.as_str(), &entry.subject).cmp(&(path, &own))).is_ok()
-    };
     let with: BTreeSet<&String> = groups(true).flat_map(|group| &group.members).collect();
     let mut without = groups(false).flat_map(|group| &group.members);
-    without.find(|id| with.contains(id) && !has_own(id)).map(String::as_str)
+    without.find(|id| with.contains(id) && !effective.ambiguous(id, path).is_empty()).map(String::as_str)
 }
 
 /// `access/ambiguous-propagation`
 pub(crate) fn ambiguous_propagation(look: &Look<'_>) -> Judged {
     let cfg = look.take(look.host.access())?;
+    let effective = Effective::new(cfg);
     let mut groups: BTreeMap<(&str, &str), Vec<&AclEntry>> = BTreeMap::new();
     for entry in cfg.acl.iter().filter(|entry| group_of(entry).is_some()) {
         groups.entry((&entry.path, &entry.role)).or_default().push(entry);
     }
     let mixed = groups.into_iter().filter_map(|((path, role), entries)| {
-        let user = affected(cfg, path, &entries)?;
+        let user = affected(cfg, &effective, path, &entries)?;
         Some(Mixed { path, role, user, entries })
     });
     each_bad(

@@ -27,7 +27,7 @@ pub(crate) fn root_without_email(look: &Look<'_>) -> Judged {
     }
     // The whole line, or the rest of it, may be what was lost.
     let doubts = &look.host.access().doubts;
-    if root.line.is_none() || doubts.iter().any(|doubt| doubt.line == root.line && doubt.what == CUT_SHORT) {
+    if root.line.is_none() || doubts.iter().any(|doubt| doubt.line == root.line && doubt.code == CUT_SHORT) {
         complete(look)?;
     }
     let line = user_line(root).map(|line| line.observed("no e-mail address"));

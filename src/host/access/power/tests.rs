@@ -1,4 +1,5 @@
 use super::*;
+use crate::catalogue::Severity::{Critical, High, Info, Low, Medium};
 use crate::formats::domains_cfg;
 use crate::formats::release::Release::{self, Pve7, Pve8, Pve9};
 use crate::formats::user_cfg::names::ROOT;
@@ -72,7 +73,7 @@ fn administrator_on_the_root_path_is_one_way_and_reaches_tokens_without_separati
     assert_eq!(found.root("a@pve"), ["every-privilege"]);
     assert_eq!(
         found.powers.why(found.powers.of("a@pve").unwrap()),
-        "has every privilege on /: every privilege on / (Administrator on / through the group admins)"
+        "has full power: every privilege on / (Administrator on / through the group admins)"
     );
     assert!(found.powers.of("a@pve!all").unwrap().through_owner);
 }
@@ -125,7 +126,7 @@ fn whoever_changes_a_group_with_somebody_powerful_in_it_acts_as_him_also_in_turn
         found.chain("c@pve"),
         "user c@pve → User.Modify on /access/groups/ops (Users on /access/groups/ops) → can create a token of b@pve → \
          User.Modify on /access/groups/admins (Users on /access/groups/admins through the group ops) → can create a \
-         token of a@pve → every privilege on / (Administrator on / through the group admins) → has every privilege on /"
+         token of a@pve → every privilege on / (Administrator on / through the group admins) → has full power"
     );
 }
 
@@ -267,7 +268,6 @@ fn ranks_go_from_nothing_to_administrator_and_weigh_accordingly() {
         .map(Rank::severity)
         .into_iter()
         .collect();
-    use crate::catalogue::Severity::{Critical, High, Info, Low, Medium};
     assert_eq!(severities, [Info, Low, Medium, High, Critical]);
 }
 
@@ -282,6 +282,6 @@ fn every_rule_has_a_name_of_its_own_a_sentence_and_a_source() {
             rule.id
         );
         let known = |name: &&str| crate::formats::user_cfg::roles::is_privilege_of_some_release(name);
-        assert!(rule.needs.iter().all(|need| need.all.iter().all(|name| known(&name))), "{}", rule.id);
+        assert!(rule.needs.iter().all(|need| need.all.iter().all(known)), "{}", rule.id);
     }
 }
