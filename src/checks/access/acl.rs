@@ -3,39 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::super::{Judged, Look};
-use super::{acl_line, subject_name};
+use super::{LINES_SHOWN, acl_line, each_bad, joined, role_subject, subject_name};
 use crate::catalogue::Severity;
 use crate::formats::user_cfg::acl_path::is_api_path;
 use crate::formats::user_cfg::roles::{builtin, is_privilege_of_some_release};
-use crate::formats::user_cfg::{AclEntry, AclSubject, Role, UserCfg};
+use crate::formats::user_cfg::{AclEntry, AclSubject, UserCfg};
 use crate::host::access::USER_CFG;
 use crate::host::access::power::Powers;
 use crate::outcome::{Evidence, Judgement, Subject, SubjectKind};
-
-/// Most lines named for one subject.
-const LINES_SHOWN: usize = 8;
-
-/// Judges the bad ones by themselves, or the cluster as a whole where there are none.
-fn each_bad<T>(
-    look: &Look<'_>,
-    bad: Vec<T>,
-    subject: impl Fn(&T) -> Subject,
-    judge: impl Fn(&T) -> Judgement,
-    none: &str,
-) -> Judged {
-    if bad.is_empty() {
-        return look.one(Subject::cluster(), Judgement::pass(none));
-    }
-    look.each(bad, subject, |_, item| Ok(judge(item)))
-}
-
-fn role_subject((name, _): &(&String, &Role)) -> Subject {
-    Subject::new(SubjectKind::Role, name.as_str())
-}
-
-fn joined<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
-    names.into_iter().take(LINES_SHOWN).collect::<Vec<_>>().join(", ")
-}
 
 /// `access/built-in-role-extended`
 pub(crate) fn built_in_role_extended(look: &Look<'_>) -> Judged {
