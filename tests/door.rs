@@ -150,3 +150,37 @@ fn every_access_is_in_the_ledger_with_its_outcome() {
     assert_eq!(outcome("/etc"), Some(InputOutcome::Listed { entries: 2 }));
     assert_eq!(inputs.len(), 3);
 }
+
+#[test]
+fn proposed_files_stand_in_the_place_of_those_of_the_root() {
+    let mut place = place(|root| {
+        fs::create_dir_all(root.join("etc/pve/nodes/n1")).unwrap();
+        symlink("nodes/n1", root.join("etc/pve/local")).unwrap();
+        fs::write(root.join("etc/pve/user.cfg"), "old").unwrap();
+        fs::set_permissions(root.join("etc/pve/user.cfg"), fs::Permissions::from_mode(0o640)).unwrap();
+        fs::write(root.join("etc/pve/nodes/n1/host.fw"), "old").unwrap();
+        fs::write(root.join("etc/pve/kept.cfg"), "kept").unwrap();
+        let over = root.parent().unwrap().join("over/etc/pve");
+        fs::create_dir_all(over.join("nodes/n1")).unwrap();
+        fs::write(over.join("user.cfg"), "proposed").unwrap();
+        fs::write(over.join("nodes/n1/host.fw"), "proposed").unwrap();
+        fs::write(over.join("nodes/n1/more.fw"), "proposed").unwrap();
+        symlink("/etc/passwd", over.join("kept.cfg")).unwrap();
+    });
+    let over = place.dir.path().join("over");
+    place.files.lay_over(&over).unwrap();
+    let read = |path: &str| place.files.text(path).unwrap().to_string();
+    assert_eq!(read("/etc/pve/user.cfg"), "proposed");
+    // Links of the root lead to proposed files as well, also to new ones.
+    assert_eq!(read("/etc/pve/local/host.fw"), "proposed");
+    assert_eq!(read("/etc/pve/local/more.fw"), "proposed");
+    let facts = place.files.stat("/etc/pve/user.cfg").unwrap();
+    assert_eq!((facts.mode, facts.size), (0o640, 8));
+    let names: Vec<_> =
+        place.files.list("/etc/pve/nodes/n1").unwrap().into_iter().map(|entry| entry.name).collect();
+    assert_eq!(names, ["host.fw", "more.fw"]);
+    assert_eq!(place.files.link("/etc/pve/local").unwrap(), "nodes/n1");
+    // A proposed link is not followed.
+    assert_eq!(kind(&place, "/etc/pve/kept.cfg"), TroubleKind::NotAFile);
+    assert!(place.files.lay_over(&over.join("missing")).is_err());
+}

@@ -47,6 +47,9 @@ struct Common {
     /// Audit the tree below DIR instead of the running host
     #[arg(long, global = true, value_name = "DIR")]
     root: Option<PathBuf>,
+    /// Lay the files of DIR over the root: what would they change? (DIR/etc/pve/user.cfg stands for /etc/pve/user.cfg)
+    #[arg(long, global = true, value_name = "DIR")]
+    overlay: Option<PathBuf>,
     /// How to print: auto is text on a terminal and JSON elsewhere
     #[arg(long, global = true, value_name = "FORMAT", default_value = "auto")]
     format: Format,
@@ -250,7 +253,10 @@ fn show(
 
 fn open(common: &Common) -> Result<Host, Failure> {
     let root = common.root.clone().unwrap_or_else(|| PathBuf::from("/"));
-    let files = Files::below(&root).map_err(|message| Failure::new(COULD_NOT_RUN, message))?;
+    let mut files = Files::below(&root).map_err(|message| Failure::new(COULD_NOT_RUN, message))?;
+    if let Some(overlay) = &common.overlay {
+        files.lay_over(overlay).map_err(|message| Failure::new(COULD_NOT_RUN, message))?;
+    }
     let live = match common.root {
         Some(_) => None,
         None => Some(Live::here().map_err(|message| Failure::new(COULD_NOT_RUN, message))?),
@@ -269,8 +275,11 @@ fn audit(arguments: &Arguments, out: &mut dyn Write, terminal: bool) -> Result<u
             "this is not a Proxmox VE node: what applies to any Debian is audited, the rest is not applicable",
         );
     }
-    let root = arguments.common.root.as_ref().map(|root| root.to_string_lossy().into_owned());
-    let report = crate::audit(&host, &selected, &policy, now, root.as_deref());
+    let named =
+        |folder: &Option<PathBuf>| folder.as_ref().map(|folder| folder.to_string_lossy().into_owned());
+    let root = named(&arguments.common.root);
+    let mut report = crate::audit(&host, &selected, &policy, now, root.as_deref());
+    report.run.overlay = named(&arguments.common.overlay).as_deref().map(clean);
     if *verbose {
         list_inputs(&host);
     }

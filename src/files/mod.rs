@@ -9,6 +9,7 @@
 
 mod budget;
 mod guard;
+mod layers;
 mod ledger;
 mod memory;
 mod root;
@@ -91,7 +92,7 @@ pub type Text = Arc<str>;
 type Answer<T> = Result<T, TroubleKind>;
 
 enum Backend {
-    Root(root::Root),
+    Root(layers::Layers),
     Memory(Tree),
 }
 
@@ -109,7 +110,19 @@ impl Files {
     /// # Errors
     /// When the folder cannot be opened, or the kernel lacks `openat2` (Linux 5.6).
     pub fn below(dir: &Path) -> Result<Self, String> {
-        Ok(Self::new(Backend::Root(root::Root::open(dir)?)))
+        Ok(Self::new(Backend::Root(layers::Layers::of(dir)?)))
+    }
+
+    /// The same door with the files of `dir` laid over the root: each stands in the place of the file of the same
+    /// path. A tree in memory takes none.
+    ///
+    /// # Errors
+    /// When the folder cannot be opened.
+    pub fn lay_over(&mut self, dir: &Path) -> Result<(), String> {
+        match &mut self.backend {
+            Backend::Root(layers) => layers.lay_over(dir),
+            Backend::Memory(_) => Err("nothing can be laid over a tree in memory".to_owned()),
+        }
     }
 
     /// A door on a tree in memory.

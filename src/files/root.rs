@@ -57,6 +57,34 @@ impl Root {
         Ok(meta(&fstat(&place)?))
     }
 
+    /// What stands at `path`, a link not followed.
+    pub(super) fn kind(&self, path: &str) -> Answer<Kind> {
+        let place = self.resolve(path, OFlag::O_PATH | OFlag::O_NOFOLLOW)?;
+        Ok(meta(&fstat(&place)?).kind)
+    }
+
+    /// Where `path` leads when every link is followed, as the root names it; for what is missing, where it would be.
+    /// `None` where the kernel does not tell (no `/proc`).
+    pub(super) fn real_path(&self, path: &str) -> Option<String> {
+        let (place, name) = match self.resolve(path, OFlag::O_PATH) {
+            Ok(place) => (place, None),
+            Err(_) => {
+                let (folder, name) = path.rsplit_once('/')?;
+                let folder = if folder.is_empty() { "/" } else { folder };
+                (self.resolve(folder, OFlag::O_PATH).ok()?, Some(name))
+            }
+        };
+        let told = |fd: &OwnedFd| readlinkat(AT_FDCWD, format!("/proc/self/fd/{}", fd.as_raw_fd()).as_str());
+        let whole = told(&place).ok()?.into_string().ok()?;
+        let root = told(&self.folder).ok()?.into_string().ok()?;
+        let inside = whole.strip_prefix(root.trim_end_matches('/'))?;
+        match name {
+            None if inside.is_empty() => Some("/".to_owned()),
+            None => Some(inside.to_owned()),
+            Some(name) => Some(format!("{}/{name}", inside.trim_end_matches('/'))),
+        }
+    }
+
     pub(super) fn link(&self, path: &str) -> Answer<String> {
         let place = self.resolve(path, OFlag::O_PATH | OFlag::O_NOFOLLOW)?;
         if meta(&fstat(&place)?).kind != Kind::Link {

@@ -54,6 +54,7 @@ pub fn build(
             started_at: now.to_string(),
             mode: if root.is_some() { Mode::Offline } else { Mode::Live },
             root: root.map(clean),
+            overlay: None,
             assumed_pve: host.assumed().map(Release::major),
             euid: effective_uid(),
             complete,

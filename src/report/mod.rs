@@ -75,6 +75,8 @@ pub struct Run {
     pub mode: Mode,
     /// The tree, if one was audited.
     pub root: Option<String>,
+    /// The folder whose files were laid over it, if any were: the report then tells of what would be.
+    pub overlay: Option<String>,
     /// The release that was assumed by option.
     pub assumed_pve: Option<u8>,
     /// The effective user id of the auditor: everything but 0 sees less.

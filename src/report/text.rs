@@ -67,6 +67,8 @@ impl Writer<'_, '_> {
             (Mode::Offline, Some(root)) => format!("the tree {root}"),
             _ => "the running host".to_owned(),
         };
+        let over = self.report.run.overlay.as_ref();
+        let how = over.map_or_else(|| how.clone(), |over| format!("{how} with {over} laid over it"));
         writeln!(self.out, "audited {how} at {}", self.report.run.started_at)?;
         if self.report.run.euid != 0 {
             writeln!(self.out, "not run as root: what only root may read ends as unknown")?;

@@ -9,8 +9,7 @@ use crate::formats::user_cfg::acl_path::is_api_path;
 use crate::formats::user_cfg::roles::{builtin, is_privilege_of_some_release};
 use crate::formats::user_cfg::{AclEntry, AclSubject, Role, UserCfg};
 use crate::host::access::USER_CFG;
-use crate::host::access::administrators::{of, power_of};
-use crate::host::access::effective::Effective;
+use crate::host::access::power::Powers;
 use crate::outcome::{Evidence, Judgement, Subject, SubjectKind};
 
 /// Most lines named for one subject.
@@ -127,8 +126,7 @@ impl Waiting<'_> {
 /// `access/dangling-acl`
 pub(crate) fn dangling_acl(look: &Look<'_>) -> Judged {
     let cfg = look.take(look.host.access())?;
-    look.host.release()?;
-    let effective = Effective::new(cfg);
+    let powers = look.take(look.host.powers())?;
     let strong: BTreeSet<&str> =
         cfg.acl.iter().filter(|entry| !only_looks(cfg, entry)).filter_map(group_of).collect();
     let subject = |waiting: &Waiting<'_>| match &waiting.subject {
@@ -141,7 +139,7 @@ pub(crate) fn dangling_acl(look: &Look<'_>) -> Judged {
         waiting(cfg),
         subject,
         |waiting| {
-            let (severity, power) = power(cfg, &effective, &strong, waiting);
+            let (severity, power) = power(cfg, powers, &strong, waiting);
             let name = subject_name(&waiting.subject);
             let summary = format!("{name} does not exist: whoever is created under this name {power}");
             let groups = waiting.groups.iter().map(|(group, line)| {
@@ -185,19 +183,16 @@ fn group_of(entry: &AclEntry) -> Option<&str> {
 /// How bad it is if somebody takes the name, and what he gets.
 fn power(
     cfg: &UserCfg,
-    effective: &Effective<'_>,
+    powers: &Powers,
     strong: &BTreeSet<&str>,
     waiting: &Waiting<'_>,
 ) -> (Severity, String) {
-    let why = match &waiting.subject {
-        AclSubject::User(id) => of(cfg, effective, id).map(|administrator| administrator.why()),
-        _ => waiting
-            .entries
-            .iter()
-            .find_map(|entry| power_of(cfg, entry).map(|rule| format!("{} as {}", rule.why, entry.role))),
+    let power = match &waiting.subject {
+        AclSubject::User(id) | AclSubject::Token(id) => powers.of(id),
+        AclSubject::Group(name) => powers.of_member(name),
     };
-    if let Some(why) = why {
-        return (Severity::High, why);
+    if let Some(power) = power.filter(|power| power.is_root_equivalent()) {
+        return (Severity::High, powers.why(power));
     }
     let by_itself = waiting.entries.iter().all(|entry| only_looks(cfg, entry));
     let by_groups = waiting.groups.iter().all(|(group, _)| !strong.contains(group));

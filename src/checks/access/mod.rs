@@ -2,19 +2,21 @@
 
 mod acl;
 mod administrators;
+mod powers;
 mod tokens;
 
 pub(crate) use acl::{acl_on_dead_path, built_in_role_extended, dangling_acl, role_uses_removed_privilege};
 pub(crate) use administrators::{
     administrator_without_second_factor, dormant_administrator, no_named_administrator,
 };
+pub(crate) use powers::{hidden_administrator, strong_right_of_non_administrator};
 pub(crate) use tokens::{
     administrator_token_without_expiry, administrator_token_without_privilege_separation,
 };
 
 use crate::formats::user_cfg::{AclEntry, AclSubject, User};
 use crate::host::access::USER_CFG;
-use crate::host::access::administrators::Administrator;
+use crate::host::access::power::Power;
 use crate::outcome::Evidence;
 
 /// The line of a user; `root@pam` may have none.
@@ -23,7 +25,7 @@ pub(super) fn user_line(user: &User) -> Option<Evidence> {
 }
 
 /// The lines that make somebody an administrator.
-fn grants(administrator: &Administrator) -> impl Iterator<Item = Evidence> {
+fn grants(administrator: &Power) -> impl Iterator<Item = Evidence> {
     administrator.grants().into_iter().map(acl_line)
 }
 

@@ -5,7 +5,7 @@ use super::grants;
 use crate::formats::user_cfg::UserCfg;
 use crate::formats::user_cfg::{Token, User};
 use crate::host::Stop;
-use crate::host::access::administrators::Administrator;
+use crate::host::access::power::Power;
 use crate::host::access::{Standing, USER_CFG};
 use crate::outcome::{Evidence, Judgement, Subject, SubjectKind};
 
@@ -13,7 +13,7 @@ const DAY: i64 = 24 * 60 * 60;
 
 /// A token that administers.
 struct Found<'a> {
-    administrator: &'a Administrator,
+    administrator: &'a Power,
     owner: &'a User,
     token: &'a Token,
 }
@@ -28,7 +28,7 @@ impl Found<'_> {
     }
 }
 
-fn found<'a>(cfg: &'a UserCfg, administrator: &'a Administrator) -> Option<Found<'a>> {
+fn found<'a>(cfg: &'a UserCfg, administrator: &'a Power) -> Option<Found<'a>> {
     let owner = cfg.users.get(administrator.owner.as_ref()?)?;
     Some(Found { administrator, owner, token: cfg.token(&administrator.id)? })
 }
@@ -46,8 +46,8 @@ fn unusable(look: &Look<'_>, found: &Found<'_>) -> Option<Judgement> {
 /// Judges every token that administers and can be used.
 fn each_usable(look: &Look<'_>, judge: impl Fn(&Look<'_>, &Found<'_>) -> Judgement) -> Judged {
     let cfg = look.take(look.host.access())?;
-    let administrators = look.take(look.host.administrators())?;
-    let tokens: Vec<Found<'_>> = administrators.values().filter_map(|one| found(cfg, one)).collect();
+    let powers = look.take(look.host.powers())?;
+    let tokens: Vec<Found<'_>> = powers.administrators().filter_map(|one| found(cfg, one)).collect();
     if tokens.is_empty() {
         return Err(Stop::not_applicable("no API token administers"));
     }
@@ -56,7 +56,7 @@ fn each_usable(look: &Look<'_>, judge: impl Fn(&Look<'_>, &Found<'_>) -> Judgeme
             return Ok(judgement);
         }
         let judgement = judge(look, found);
-        let summary = format!("{}; the token {}", judgement.summary, found.administrator.why());
+        let summary = format!("{}; the token {}", judgement.summary, powers.why(found.administrator));
         Ok(Judgement { summary, ..judgement }.with_all(grants(found.administrator)))
     })
 }

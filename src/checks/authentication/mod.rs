@@ -15,6 +15,7 @@ use crate::formats::domains_cfg::Realm;
 use crate::formats::release::Release;
 use crate::formats::user_cfg::names::split_user_id;
 use crate::formats::user_cfg::{Keys, User};
+use crate::host::access::power::Rank;
 use crate::host::access::second_factor::{SecondFactor, Tokens, judge, kind_names, needs_tokens, users};
 use crate::host::access::{DOMAINS_CFG, SHADOW_CFG, Standing, TFA_CFG, USER_CFG, realm_of};
 use crate::host::datacenter::DATACENTER_CFG;
@@ -127,8 +128,8 @@ fn without_password(look: &Look<'_>, id: &str) -> Result<Option<Judgement>, Stop
 /// `authentication/user-without-second-factor`
 pub(crate) fn user_without_second_factor(look: &Look<'_>) -> Judged {
     let cfg = look.take(look.host.access())?;
-    let administrators = look.take(look.host.administrators())?;
-    let others: Vec<_> = cfg.users.iter().filter(|(id, _)| !administrators.contains_key(*id)).collect();
+    let powers = look.take(look.host.powers())?;
+    let others: Vec<_> = cfg.users.iter().filter(|(id, _)| powers.rank(id) < Rank::HostRoot).collect();
     if others.is_empty() {
         return Err(Stop::not_applicable(
             "every user is an administrator, and those have a check of their own",
@@ -159,7 +160,7 @@ pub(crate) fn second_factors_unreadable(look: &Look<'_>) -> Judged {
 pub(crate) fn recovery_codes_only(look: &Look<'_>) -> Judged {
     let cfg = look.take(look.host.access())?;
     let users = users(look.take(look.host.tfa())?)?;
-    let administrators = look.host.administrators();
+    let powers = look.host.powers();
     let enrolled = users.keys().filter_map(|id| Some((id, cfg.users.get(id)?)));
     let subject = |(id, _): &(&String, &User)| Subject::new(SubjectKind::User, id.as_str());
     look.each(enrolled, subject, |look, (id, user)| {
@@ -179,7 +180,7 @@ pub(crate) fn recovery_codes_only(look: &Look<'_>) -> Judged {
                 .to_owned(),
             left => format!("recovery codes are the only second factor; {left} left"),
         };
-        let administers = look.take(administrators)?.contains_key(*id);
+        let administers = look.take(powers)?.rank(id) >= Rank::HostRoot;
         let severity = if administers { Severity::Medium } else { Severity::Low };
         Ok(Judgement::fail(summary).severity(severity).with(Evidence::of(TFA_CFG)).with_all(user_line(user)))
     })

@@ -120,10 +120,11 @@ pub(crate) fn realm_certificate_not_verified(look: &Look<'_>) -> Judged {
 
 /// Whether an administrator with an active account is of this realm. Where that is not known, one is.
 fn may_administer(look: &Look<'_>, realm: &str) -> bool {
-    let (Ok(cfg), Ok(administrators)) = (&look.host.access().value, &look.host.administrators().value) else {
+    let (Ok(cfg), Ok(powers)) = (&look.host.access().value, &look.host.powers().value) else {
         return true;
     };
-    administrators.keys().any(|id| {
+    powers.administrators().any(|power| {
+        let id = &power.id;
         let active =
             cfg.users.get(id).is_some_and(|user| Standing::of_user(user, look.now) == Standing::Active);
         active && split_user_id(id).is_some_and(|(_, name)| name == realm)

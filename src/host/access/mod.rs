@@ -1,6 +1,5 @@
 //! Access control and authentication: who there is, who may do what, and how they prove who they are.
 
-pub mod administrators;
 pub mod effective;
 pub mod power;
 pub mod second_factor;
@@ -22,7 +21,6 @@ use crate::formats::shadow_cfg::{self, ShadowCfg};
 use crate::formats::tfa_cfg::{self, TfaCfg};
 use crate::formats::token_cfg::{self, TokenCfg};
 use crate::formats::user_cfg::{self, Token, User, UserCfg};
-use administrators::Administrators;
 use power::{Powers, Surroundings};
 
 /// Users, groups, tokens, roles and ACLs.
@@ -59,7 +57,6 @@ const PRIVATE: &str = "/etc/pve/priv";
 #[derive(Default)]
 pub(super) struct Facts {
     user_cfg: OnceCell<Fact<UserCfg>>,
-    administrators: OnceCell<Fact<Administrators>>,
     powers: OnceCell<Fact<Powers>>,
     realms: OnceCell<Fact<DomainsConfig>>,
     login_rules: OnceCell<Fact<Release>>,
@@ -159,18 +156,6 @@ impl Host {
                     gather.heed(self.realms());
                 }
                 Ok(powers)
-            })
-        })
-    }
-
-    /// Everybody who holds full power, or can take it, by the rules of [`administrators::RULES`].
-    pub fn administrators(&self) -> &Fact<Administrators> {
-        self.access.administrators.get_or_init(|| {
-            Fact::gather(&self.files, |gather| {
-                let cfg = gather.take(self.access())?;
-                // Privileges and roles differ between the releases.
-                self.release()?;
-                Ok(administrators::find(cfg))
             })
         })
     }

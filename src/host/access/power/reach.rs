@@ -304,14 +304,13 @@ impl<'s, 'a> Search<'s, 'a> {
             let Some(found) = self.found.get(&Holder::User(owner)) else { continue };
             for (name, token) in &user.tokens {
                 let id = format!("{owner}!{name}");
-                if !token.privsep {
-                    let power = found.power(&id, Some(owner), true);
-                    powers.ids.insert(id, power);
-                } else if !powers.ids.contains_key(&id) {
-                    // No ACL entry is for it, so that it has nothing.
-                    let power = Found::nothing().power(&id, Some(owner), false);
-                    powers.ids.insert(id, power);
-                }
+                let power = if token.privsep {
+                    // Those that an ACL entry is for stand there already.
+                    Found::nothing().power(&id, Some(owner), false)
+                } else {
+                    found.power(&id, Some(owner), true)
+                };
+                powers.ids.entry(id).or_insert(power);
             }
         }
         powers

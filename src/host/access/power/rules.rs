@@ -91,7 +91,7 @@ pub static DIRECT: &[Rule] = &[
         severity: Severity::Critical,
         releases: Pve7..=Pve9,
         needs: &[need(&[], &[Place::At("/")])],
-        then: "has every privilege on /",
+        then: "has full power",
         source: "pve-access-control src/PVE/AccessControl.pm create_roles",
     },
     Rule {

@@ -1,4 +1,5 @@
 use super::*;
+use crate::catalogue::Severity::{Critical, High, Info, Low, Medium};
 use crate::formats::domains_cfg;
 use crate::formats::release::Release::{self, Pve7, Pve8, Pve9};
 use crate::formats::user_cfg::names::ROOT;
@@ -267,7 +268,6 @@ fn ranks_go_from_nothing_to_administrator_and_weigh_accordingly() {
         .map(Rank::severity)
         .into_iter()
         .collect();
-    use crate::catalogue::Severity::{Critical, High, Info, Low, Medium};
     assert_eq!(severities, [Info, Low, Medium, High, Critical]);
 }
 
@@ -282,6 +282,6 @@ fn every_rule_has_a_name_of_its_own_a_sentence_and_a_source() {
             rule.id
         );
         let known = |name: &&str| crate::formats::user_cfg::roles::is_privilege_of_some_release(name);
-        assert!(rule.needs.iter().all(|need| need.all.iter().all(|name| known(&name))), "{}", rule.id);
+        assert!(rule.needs.iter().all(|need| need.all.iter().all(known)), "{}", rule.id);
     }
 }

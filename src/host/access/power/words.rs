@@ -16,6 +16,10 @@ impl Powers {
         if power.through_owner {
             steps.push(format!("has every right of {}", power.owner.as_deref().unwrap_or_default()));
         }
+        // Everybody knows what root can do.
+        if power.owner.as_deref() == Some(ROOT) && power.through_owner {
+            return steps;
+        }
         self.append(way, &mut steps);
         steps
     }
@@ -41,7 +45,7 @@ impl Powers {
     }
 
     /// Why somebody has the power he has, as one part of a sentence, such as "can create a token of root@pam:
-    /// User.Modify on /access/groups (PVEUserAdmin on /access)", and how many more ways there are.
+    /// User.Modify on /access/groups (`PVEUserAdmin` on /access)", and how many more ways there are.
     pub fn why(&self, power: &Power) -> String {
         let ways = if power.is_root_equivalent() { power.root_ways() } else { power.ways() };
         let Some(first) = ways.first() else { return power.rank.words().to_owned() };
@@ -55,7 +59,7 @@ impl Powers {
         }
         words.push_str(&then(first));
         if let Some(held) = held(first) {
-            words.push_str(&format!(": {held}"));
+            words.extend([": ", &held]);
         }
         match ways.len() {
             1 => words,
