@@ -3,6 +3,9 @@
 //! The privileges themselves are computed by [`crate::host::access::effective`]. This says in which words: the walk is
 //! the same, over the entries instead of the roles.
 
+#[cfg(test)]
+mod tests;
+
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
@@ -276,14 +279,12 @@ impl<'h> Found<'h> {
             return;
         }
         if is_denial(&pool.entries) {
-            let except = Except::MembersOf(pool.name);
             for entry in own {
-                let Some(right) = self.find(entry) else { continue };
-                if path == Some(entry.path.as_str()) {
-                    right.reach = Reach::Alone;
-                    right.except = vec![except.clone()];
-                } else if !right.except.contains(&except) {
-                    right.except.push(except.clone());
+                // Where the same role comes from above, too, the entry hides that.
+                for place in prefixes(&entry.path) {
+                    for right in self.on(place).iter_mut().filter(|right| right.entry.role == entry.role) {
+                        right.lose(pool.name, path);
+                    }
                 }
             }
             return;
@@ -356,20 +357,36 @@ impl<'h> Levels<'h> {
 
     /// Notes with the rights from above what this level takes away.
     fn except(&self, path: &'h str, here: &[&'h AclEntry], below: &[&'h AclEntry], found: &mut Found<'h>) {
-        let says_something =
-            |prefix: &&str| self.by_path.get(prefix).is_some_and(|level| !level.in_force(false).is_empty());
-        let Some(above) = prefixes(path).skip(1).find(says_something) else { return };
         let (here, below_roles) = (roles_of(here), roles_of(below));
-        // A path stands after its prefixes, so the rights from above are there already.
-        for right in found.on(above).iter_mut().filter(|right| right.reach != Reach::Alone) {
-            let role = right.entry.role.as_str();
-            let is_gone_below = !below.is_empty() && !below_roles.contains(role);
-            match (here.contains(role), is_gone_below) {
-                (false, true) => right.except.push(Except::Path(path)),
-                (false, false) => right.except.push(Except::Alone(path)),
-                (true, true) => right.except.push(Except::Below(path)),
-                (true, false) => {}
+        // The roles that come down to this level, from wherever above.
+        let mut coming: Option<BTreeSet<&str>> = None;
+        for above in prefixes(path).skip(1) {
+            let Some(level) = self.by_path.get(above) else { continue };
+            let lowered = only_denials(level.in_force(false));
+            if lowered.is_empty() {
+                continue;
             }
+            let roles = roles_of(&lowered);
+            let roles = match coming {
+                Some(coming) => coming.intersection(&roles).copied().collect(),
+                None => roles,
+            };
+            // A path stands after its prefixes, so the rights from above are there already.
+            for right in found.on(above).iter_mut().filter(|right| right.reach != Reach::Alone) {
+                let role = right.entry.role.as_str();
+                let is_gone_below = !below.is_empty() && !below_roles.contains(role);
+                match (here.contains(role), is_gone_below) {
+                    _ if !roles.contains(role) => {}
+                    (false, true) => right.except.push(Except::Path(path)),
+                    (false, false) => right.except.push(Except::Alone(path)),
+                    (true, true) => right.except.push(Except::Below(path)),
+                    (true, false) => {}
+                }
+            }
+            if roles.is_empty() {
+                return;
+            }
+            coming = Some(roles);
         }
     }
 }
@@ -386,7 +403,18 @@ impl<'h> Level<'h> {
     }
 }
 
-impl Right<'_> {
+impl<'h> Right<'h> {
+    /// Notes that a pool takes it away on its members, or on the one at `path`.
+    fn lose(&mut self, pool: &'h str, path: Option<&str>) {
+        let except = Except::MembersOf(pool);
+        if path == Some(self.entry.path.as_str()) {
+            self.reach = Reach::Alone;
+            self.except = vec![except];
+        } else if self.reach != Reach::Alone && !self.except.contains(&except) {
+            self.except.push(except);
+        }
+    }
+
     /// Whether a pool takes it away on the only path it holds on.
     fn is_void(&self) -> bool {
         let lost = self.except.iter().any(|except| matches!(except, Except::MembersOf(_)));

@@ -163,15 +163,9 @@ fn ways<'h>(page: &mut Page<'_>, access: &Access<'h>, identity: &Identity<'h>) -
     }
 }
 
-/// The steps of a way, without the first, which is he himself, and without a last one that says nothing new.
+/// The steps of a way, without the first, which is he himself.
 fn steps(way: &[String]) -> String {
-    let mut steps: Vec<&str> =
-        way.iter().skip(1).map(|step| step.strip_prefix("has ").unwrap_or(step)).collect();
-    if let [.., before, last] = steps.as_slice()
-        && before.starts_with(last)
-    {
-        steps.pop();
-    }
+    let steps: Vec<&str> = way.iter().skip(1).map(|step| step.strip_prefix("has ").unwrap_or(step)).collect();
     steps.join(" → ")
 }
 
