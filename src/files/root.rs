@@ -66,13 +66,12 @@ impl Root {
     /// Where `path` leads when every link is followed, as the root names it; for what is missing, where it would be.
     /// `None` where the kernel does not tell (no `/proc`).
     pub(super) fn real_path(&self, path: &str) -> Option<String> {
-        let (place, name) = match self.resolve(path, OFlag::O_PATH) {
-            Ok(place) => (place, None),
-            Err(_) => {
-                let (folder, name) = path.rsplit_once('/')?;
-                let folder = if folder.is_empty() { "/" } else { folder };
-                (self.resolve(folder, OFlag::O_PATH).ok()?, Some(name))
-            }
+        let (place, name) = if let Ok(place) = self.resolve(path, OFlag::O_PATH) {
+            (place, None)
+        } else {
+            let (folder, name) = path.rsplit_once('/')?;
+            let folder = if folder.is_empty() { "/" } else { folder };
+            (self.resolve(folder, OFlag::O_PATH).ok()?, Some(name))
         };
         let told = |fd: &OwnedFd| readlinkat(AT_FDCWD, format!("/proc/self/fd/{}", fd.as_raw_fd()).as_str());
         let whole = told(&place).ok()?.into_string().ok()?;

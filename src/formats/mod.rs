@@ -88,14 +88,25 @@ pub struct Parsed<T> {
 pub struct Issue {
     /// Line in the file, counted from 1.
     pub line: u32,
+    /// What kind of issue it is, for machines: stable words in lower case joined by hyphens. A parser that does not
+    /// tell its issues apart leaves it at [`Issue::UNCODED`].
+    pub code: &'static str,
     /// What is wrong and what upstream does with it: one sentence without a full stop, starting in lower case.
     pub what: String,
 }
 
 impl Issue {
+    /// The code of an issue whose parser has no codes.
+    pub const UNCODED: &'static str = "not-understood";
+
     /// An issue at `line` (counted from 1).
     pub fn new(line: u32, what: impl Into<String>) -> Self {
-        Self { line, what: what.into() }
+        Self::coded(line, Self::UNCODED, what)
+    }
+
+    /// An issue of this kind at `line` (counted from 1).
+    pub fn coded(line: u32, code: &'static str, what: impl Into<String>) -> Self {
+        Self { line, code, what: what.into() }
     }
 }
 

@@ -3,7 +3,16 @@
 use std::fmt;
 
 use crate::files::{Entry, Files, Text, Trouble};
-use crate::formats::Parsed;
+use crate::formats::{Issue, Parsed};
+
+/// Code of a doubt about a file that could not be read.
+pub const UNREADABLE: &str = "unreadable-file";
+
+/// Code of a doubt about a file that is empty where it never should be.
+pub const EMPTY: &str = "empty-file";
+
+/// Code of a doubt about a file whose last line has no end.
+pub const CUT_SHORT: &str = "file-cut-short";
 
 /// Something that was not read or not understood, and that a pass must therefore not rest on.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -12,6 +21,8 @@ pub struct Doubt {
     pub path: String,
     /// Line, counted from 1, if it is about one.
     pub line: Option<u32>,
+    /// What kind of doubt it is, for machines, as in [`Issue::code`].
+    pub code: &'static str,
     /// One sentence without a full stop.
     pub what: String,
 }
@@ -19,18 +30,29 @@ pub struct Doubt {
 impl Doubt {
     /// A doubt about a whole file.
     pub fn about(path: &str, what: impl Into<String>) -> Self {
-        Self { path: path.to_owned(), line: None, what: what.into() }
+        Self { path: path.to_owned(), line: None, code: Issue::UNCODED, what: what.into() }
     }
 
     /// A doubt about one line.
     pub fn at(path: &str, line: u32, what: impl Into<String>) -> Self {
-        Self { path: path.to_owned(), line: Some(line), what: what.into() }
+        Self { path: path.to_owned(), line: Some(line), code: Issue::UNCODED, what: what.into() }
+    }
+
+    /// The same doubt with a code of its own.
+    #[must_use]
+    pub fn coded(self, code: &'static str) -> Self {
+        Self { code, ..self }
+    }
+
+    /// An issue a parser found in the file at `path`.
+    pub fn of(path: &str, issue: Issue) -> Self {
+        Self { path: path.to_owned(), line: Some(issue.line), code: issue.code, what: issue.what }
     }
 }
 
 impl From<Trouble> for Doubt {
     fn from(trouble: Trouble) -> Self {
-        Self { what: trouble.kind.to_string(), path: trouble.path, line: None }
+        Self { what: trouble.kind.to_string(), path: trouble.path, line: None, code: UNREADABLE }
     }
 }
 
@@ -192,8 +214,7 @@ impl<'f> Gather<'f> {
 
     /// The value of a parsed file; its issues become doubts.
     pub fn parsed<U>(&mut self, path: &str, parsed: Parsed<U>) -> U {
-        let doubts = parsed.issues.into_iter().map(|issue| Doubt::at(path, issue.line, issue.what));
-        self.doubts.extend(doubts);
+        self.doubts.extend(parsed.issues.into_iter().map(|issue| Doubt::of(path, issue)));
         parsed.value
     }
 
@@ -201,11 +222,12 @@ impl<'f> Gather<'f> {
     /// the first half of a longer one. (Text that is no lines, such as JSON, is read with [`Gather::document`].)
     fn completeness(&mut self, path: &str, text: &str, must_have_content: bool) {
         if must_have_content && text.trim().is_empty() {
-            self.doubt(Doubt::about(path, "is empty: its content may have been lost"));
+            self.doubt(Doubt::about(path, "is empty: its content may have been lost").coded(EMPTY));
         }
         if !text.is_empty() && !text.ends_with('\n') && !text.trim_start().starts_with('{') {
             let line = u32::try_from(text.split('\n').count()).unwrap_or(u32::MAX);
-            self.doubt(Doubt::at(path, line, "the last line has no end: the file may have been cut short"));
+            let what = "the last line has no end: the file may have been cut short";
+            self.doubt(Doubt::at(path, line, what).coded(CUT_SHORT));
         }
     }
 }

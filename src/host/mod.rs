@@ -32,7 +32,7 @@ use crate::files::Files;
 use crate::formats::release::Release;
 use crate::live::Live;
 
-pub use fact::{Doubt, Fact, Gather, Stop};
+pub use fact::{CUT_SHORT, Doubt, EMPTY, Fact, Gather, Stop, UNREADABLE};
 
 /// The audited host.
 pub struct Host {

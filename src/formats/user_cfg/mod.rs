@@ -7,6 +7,7 @@
 //! The file may hold second factors of old releases (field `keys`), so no issue quotes a `user:` line.
 
 pub mod acl_path;
+pub mod codes;
 pub mod names;
 mod parse;
 pub mod roles;
@@ -17,6 +18,7 @@ mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::formats::Issue;
 use crate::formats::release::Release;
 pub use parse::{ACL_LIMIT, parse};
 
@@ -35,6 +37,11 @@ pub struct UserCfg {
     pub roles: BTreeMap<String, Role>,
     /// ACL entries, ordered by path, subject and role.
     pub acl: Vec<AclEntry>,
+    /// What upstream reads without doubt but nobody should have written, in line order: the codes are
+    /// [`codes::REMARKS`]. A pass may rest on these lines.
+    pub remarks: Vec<Issue>,
+    /// The groups of every member, in the order of their names: [`Group::members`] the other way round.
+    memberships: BTreeMap<String, Vec<String>>,
 }
 
 /// A `user:` line.
@@ -177,11 +184,13 @@ impl UserCfg {
         }
     }
 
-    /// The groups that list this user id, whether or not the user exists.
-    pub fn groups_of<'a>(&'a self, user: &'a str) -> impl Iterator<Item = &'a str> {
-        self.groups
-            .iter()
-            .filter(move |(_, group)| group.members.contains(user))
-            .map(|(name, _)| name.as_str())
+    /// The groups that list this user id, whether or not the user exists, by name.
+    pub fn groups_of<'a>(&'a self, user: &str) -> impl Iterator<Item = &'a str> + use<'a> {
+        self.group_names(user).iter().map(String::as_str)
+    }
+
+    /// As [`UserCfg::groups_of`], in one piece.
+    pub(crate) fn group_names(&self, user: &str) -> &[String] {
+        self.memberships.get(user).map(Vec::as_slice).unwrap_or_default()
     }
 }

@@ -2,10 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::acl_path::normalise;
+use super::acl_path::{is_api_path, normalise};
 use super::names::{ROOT, is_plain_name, is_pool_name, is_storage_id, is_user_id, split_token_id};
 use super::text::{Fields, digits, has_new_white_space, is_true, list, trim};
-use super::{AclEntry, AclSubject, Group, Keys, Pool, Role, Token, User, UserCfg, roles};
+use super::{AclEntry, AclSubject, Group, Keys, Pool, Role, Token, User, UserCfg, codes, roles};
 use crate::formats::release::Release;
 use crate::formats::{Issue, Parsed, numbered, shown};
 
@@ -37,6 +37,8 @@ struct Reader {
     cfg: UserCfg,
     acl: BTreeMap<AclKey, (bool, u32)>,
     vm_pools: BTreeMap<u64, String>,
+    /// Pools that so far only a nested one has brought into being.
+    implied_pools: BTreeSet<String>,
     issues: Vec<Issue>,
     line: u32,
 }
@@ -51,12 +53,25 @@ impl Reader {
             pools: BTreeMap::new(),
             roles: BTreeMap::new(),
             acl: Vec::new(),
+            remarks: Vec::new(),
+            memberships: BTreeMap::new(),
         };
-        Self { cfg, acl: BTreeMap::new(), vm_pools: BTreeMap::new(), issues: Vec::new(), line: 0 }
+        Self {
+            cfg,
+            acl: BTreeMap::new(),
+            vm_pools: BTreeMap::new(),
+            implied_pools: BTreeSet::new(),
+            issues: Vec::new(),
+            line: 0,
+        }
     }
 
-    fn issue(&mut self, what: impl Into<String>) {
-        self.issues.push(Issue::new(self.line, what));
+    fn issue(&mut self, code: &'static str, what: impl Into<String>) {
+        self.issues.push(Issue::coded(self.line, code, what));
+    }
+
+    fn remark(&mut self, code: &'static str, what: impl Into<String>) {
+        self.cfg.remarks.push(Issue::coded(self.line, code, what));
     }
 
     fn read(&mut self, line: &str) {
@@ -87,20 +102,26 @@ impl Reader {
                 4
             }
             // Not quoted: it may be a misspelt user line.
-            _ => return self.issue("unknown kind of line is ignored"),
+            _ => return self.issue(codes::UNKNOWN_LINE, "unknown kind of line is ignored"),
         };
         if fields.any_after(known_fields) {
-            self.issue(format!("fields after number {known_fields} of a {kind} line are ignored"));
+            self.issue(
+                codes::SURPLUS_FIELDS,
+                format!("fields after number {known_fields} of a {kind} line are ignored"),
+            );
         }
     }
 
     fn user(&mut self, fields: &Fields<'_>) {
         let id = fields.get(1);
         if !is_user_id(id) {
-            return self.issue("user with an invalid user id is ignored");
+            return self.issue(codes::INVALID_USER, "user with an invalid user id is ignored");
         }
         let Some(expire) = seconds(fields.get(3)) else {
-            return self.issue(format!("user {} is ignored: his expiry is not a number", shown(id)));
+            return self.issue(
+                codes::INVALID_EXPIRY,
+                format!("user {} is ignored: his expiry is not a number", shown(id)),
+            );
         };
         let user = User {
             enable: is_true(fields.get(2)),
@@ -115,7 +136,10 @@ impl Reader {
         };
         let replaced = self.cfg.users.insert(id.to_owned(), user);
         if replaced.is_some_and(|old| old.line.is_some() || !old.tokens.is_empty()) {
-            self.issue(format!("line for user {} replaces what stands above, also his tokens", shown(id)));
+            self.issue(
+                codes::DUPLICATE_USER,
+                format!("line for user {} replaces what stands above, also his tokens", shown(id)),
+            );
         }
     }
 
@@ -123,46 +147,66 @@ impl Reader {
         let id = fields.get(1);
         let Some((user, name)) = split_token_id(id) else {
             // Not quoted: somebody may have written the secret of the token behind its id.
-            return self.issue("token with an invalid id is ignored");
+            return self.issue(codes::INVALID_TOKEN, "token with an invalid id is ignored");
         };
         let Some(expire) = seconds(fields.get(2)) else {
-            return self.issue(format!("token {} is ignored: its expiry is not a number", shown(id)));
+            return self.issue(
+                codes::INVALID_EXPIRY,
+                format!("token {} is ignored: its expiry is not a number", shown(id)),
+            );
         };
         let line = self.line;
         let Some(owner) = self.cfg.users.get_mut(user) else {
-            return self.issue(format!("token {} is ignored: its user is not on a line above", shown(id)));
+            return self.issue(
+                codes::TOKEN_WITHOUT_USER,
+                format!("token {} is ignored: its user is not on a line above", shown(id)),
+            );
         };
-        let token = owner.tokens.entry(name.to_owned()).or_insert(Token {
+        let comment = owner.tokens.get_mut(name).map(|old| old.comment.take());
+        let is_repeated = comment.is_some();
+        let token = Token {
             expire,
-            privsep: false,
-            comment: None,
+            privsep: is_true(fields.get(3)),
+            comment: fields.text(4).or(comment.flatten()),
             line,
-        });
-        token.expire = expire;
-        token.privsep = is_true(fields.get(3));
-        token.comment = fields.text(4).or(token.comment.take());
-        token.line = line;
+        };
+        owner.tokens.insert(name.to_owned(), token);
+        if is_repeated {
+            let what = format!("line for token {} overwrites all but the comment of one above", shown(id));
+            self.remark(codes::DUPLICATE_TOKEN, what);
+        }
     }
 
     fn group(&mut self, fields: &Fields<'_>) {
         let name = fields.get(1);
         if !is_plain_name(name) {
-            return self.issue(format!("group with the invalid name {} is ignored", shown(name)));
+            return self.issue(
+                codes::INVALID_GROUP,
+                format!("group with the invalid name {} is ignored", shown(name)),
+            );
         }
-        let mut group = self.cfg.groups.remove(name).unwrap_or_else(|| Group {
-            members: BTreeSet::new(),
-            comment: None,
-            line: self.line,
-        });
+        let old = self.cfg.groups.remove(name);
+        if old.is_some() {
+            self.remark(codes::DUPLICATE_GROUP, format!("line for group {} adds to one above", shown(name)));
+        }
+        let line = self.line;
+        let mut group = old.unwrap_or_else(|| Group { members: BTreeSet::new(), comment: None, line });
         group.comment = fields.text(3).or(group.comment);
         for member in self.list(fields.get(2)) {
             if !is_user_id(member) {
                 // Not quoted here and in ACLs, as with tokens.
-                self.issue("invalid user id in a group is ignored");
+                self.issue(codes::INVALID_MEMBER, "invalid user id in a group is ignored");
                 continue;
             }
             if let Some(user) = self.cfg.users.get_mut(member) {
                 user.noted_groups.insert(name.to_owned());
+            } else {
+                let what = format!(
+                    "user {} in group {} is not on a line above: he is kept as a member",
+                    shown(member),
+                    shown(name)
+                );
+                self.remark(codes::UNKNOWN_MEMBER, what);
             }
             group.members.insert(member.to_owned());
         }
@@ -172,7 +216,13 @@ impl Reader {
     fn pool(&mut self, fields: &Fields<'_>) {
         let name = fields.get(1);
         if !is_pool_name(name, self.cfg.release) {
-            return self.issue(format!("pool with the invalid name {} is ignored", shown(name)));
+            return self.issue(
+                codes::INVALID_POOL,
+                format!("pool with the invalid name {} is ignored", shown(name)),
+            );
+        }
+        if self.cfg.pools.contains_key(name) && !self.implied_pools.remove(name) {
+            self.remark(codes::DUPLICATE_POOL, format!("line for pool {} adds to one above", shown(name)));
         }
         self.link_pool(name);
         let comment = fields.text(2);
@@ -201,6 +251,9 @@ impl Reader {
         let mut current = name;
         while let Some((parent, _)) = current.rsplit_once('/') {
             self.pool_entry(current).parent = Some(parent.to_owned());
+            if !self.cfg.pools.contains_key(parent) {
+                self.implied_pools.insert(parent.to_owned());
+            }
             self.pool_entry(parent).children.insert(current.to_owned());
             current = parent;
         }
@@ -210,12 +263,15 @@ impl Reader {
         let mut vms = Vec::new();
         for item in self.list(field) {
             let Some(vm) = digits(item) else {
-                self.issue(format!("invalid guest id {} in a pool is ignored", shown(item)));
+                self.issue(
+                    codes::INVALID_GUEST,
+                    format!("invalid guest id {} in a pool is ignored", shown(item)),
+                );
                 continue;
             };
             if let Some(first) = self.vm_pools.get(&vm) {
                 let what = format!("guest {vm} is already in pool {}: this mention is ignored", shown(first));
-                self.issue(what);
+                self.issue(codes::DUPLICATE_GUEST, what);
                 continue;
             }
             self.vm_pools.insert(vm, pool.to_owned());
@@ -230,7 +286,10 @@ impl Reader {
             if is_storage_id(item) {
                 storages.push(item.to_owned());
             } else {
-                self.issue(format!("invalid storage {} in a pool is ignored", shown(item)));
+                self.issue(
+                    codes::INVALID_STORAGE,
+                    format!("invalid storage {} in a pool is ignored", shown(item)),
+                );
             }
         }
         storages
@@ -239,43 +298,78 @@ impl Reader {
     fn role(&mut self, fields: &Fields<'_>) {
         let name = fields.get(1);
         if !is_plain_name(name) {
-            return self.issue(format!("role with the invalid name {} is ignored", shown(name)));
+            return self.issue(
+                codes::INVALID_ROLE,
+                format!("role with the invalid name {} is ignored", shown(name)),
+            );
         }
         let release = self.cfg.release;
         let line = self.line;
         let items = self.list(fields.get(2));
+        let builtin = roles::is_builtin(name, release);
+        if builtin {
+            self.remark(codes::BUILTIN_ROLE, format!("line extends the built-in role {name}"));
+        } else if self.cfg.roles.contains_key(name) {
+            self.remark(codes::DUPLICATE_ROLE, format!("line for role {} adds to one above", shown(name)));
+        }
         let role = self.cfg.roles.entry(name.to_owned()).or_insert_with(|| Role {
             privileges: BTreeSet::new(),
             unknown: BTreeSet::new(),
-            builtin: roles::is_builtin(name, release),
+            builtin,
             line,
         });
+        let mut unknown = Vec::new();
         for item in items {
             match roles::privilege(item, release) {
-                Some(privilege) => role.privileges.insert(privilege),
-                None => role.unknown.insert(item.to_owned()),
-            };
+                Some(privilege) => {
+                    role.privileges.insert(privilege);
+                }
+                None if role.unknown.insert(item.to_owned()) => unknown.push(item),
+                None => {}
+            }
+        }
+        for item in unknown {
+            let what =
+                format!("privilege {} is none of {release} and is ignored, the role is kept", shown(item));
+            self.remark(codes::UNKNOWN_PRIVILEGE, what);
         }
     }
 
     fn acl(&mut self, fields: &Fields<'_>) {
         let propagate = is_true(fields.get(1));
         let Some(path) = normalise(fields.get(2)) else {
-            return self.issue(format!("ACL on the invalid path {} is ignored", shown(fields.get(2))));
+            return self.issue(
+                codes::INVALID_PATH,
+                format!("ACL on the invalid path {} is ignored", shown(fields.get(2))),
+            );
         };
         let roles = self.acl_roles(fields.get(4));
         // Upstream does not look at the subjects of a line without a usable role.
         let subjects = if roles.is_empty() { BTreeSet::new() } else { self.acl_subjects(fields.get(3)) };
+        if !subjects.is_empty() && !is_api_path(&path, self.cfg.release) {
+            let what = format!("ACL on {}, a path that nothing checks", shown(&path));
+            self.remark(codes::DEAD_PATH, what);
+        }
+        if subjects.contains(&AclSubject::User(ROOT.to_owned())) {
+            self.remark(codes::ACL_FOR_ROOT, format!("ACL for {ROOT}, to whom no ACL applies"));
+        }
+        let mut is_contradicting = false;
         for subject in &subjects {
             for role in &roles {
                 let key = (path.clone(), subject.clone(), (*role).to_owned());
                 if self.acl.len() >= ACL_LIMIT && !self.acl.contains_key(&key) {
-                    return self.issue(format!(
-                        "more than {ACL_LIMIT} ACL entries: the rest of this line is not read"
-                    ));
+                    return self.issue(
+                        codes::TOO_MANY_ENTRIES,
+                        format!("more than {ACL_LIMIT} ACL entries: the rest of this line is not read"),
+                    );
                 }
-                self.acl.insert(key, (propagate, self.line));
+                let old = self.acl.insert(key, (propagate, self.line));
+                is_contradicting |= old.is_some_and(|(old, _)| old != propagate);
             }
+        }
+        if is_contradicting {
+            let what = "entry that stands above with another propagation: this one counts";
+            self.remark(codes::CONTRADICTING_ACL, what);
         }
     }
 
@@ -285,9 +379,12 @@ impl Reader {
             if roles::is_builtin(item, self.cfg.release) || self.cfg.roles.contains_key(item) {
                 known.insert(item);
             } else if is_plain_name(item) {
-                self.issue(format!("role {} of an ACL is not on a line above and is ignored", shown(item)));
+                self.issue(
+                    codes::UNKNOWN_ROLE,
+                    format!("role {} of an ACL is not on a line above and is ignored", shown(item)),
+                );
             } else {
-                self.issue("invalid role name in an ACL is ignored");
+                self.issue(codes::INVALID_ACL_ROLE, "invalid role name in an ACL is ignored");
             }
         }
         known
@@ -298,16 +395,19 @@ impl Reader {
         for item in self.list(field) {
             match subject(item) {
                 Some(AclSubject::Token(id)) if self.cfg.token(&id).is_none() => {
-                    self.issue(format!(
-                        "token {} of an ACL is not on a line above and is ignored",
-                        shown(&id)
-                    ));
+                    self.issue(
+                        codes::UNKNOWN_TOKEN,
+                        format!("token {} of an ACL is not on a line above and is ignored", shown(&id)),
+                    );
                 }
                 Some(subject) => {
                     subjects.insert(subject);
                 }
                 None => {
-                    self.issue("what is no user, group or token in an ACL is ignored");
+                    self.issue(
+                        codes::INVALID_SUBJECT,
+                        "what is no user, group or token in an ACL is ignored",
+                    );
                 }
             }
         }
@@ -317,6 +417,7 @@ impl Reader {
     fn list<'a>(&mut self, field: &'a str) -> Vec<&'a str> {
         if self.cfg.release >= NEW_WHITE_SPACE && has_new_white_space(field) {
             self.issue(
+                codes::SPLIT_LETTER,
                 "list with a letter that pve-common from 9.1.17 on splits into pieces: read as before that",
             );
         }
@@ -336,7 +437,39 @@ impl Reader {
         });
         let acl = acl.collect();
         self.cfg.acl = acl;
+        self.remark_dangling();
+        for (name, group) in &self.cfg.groups {
+            for member in &group.members {
+                self.cfg.memberships.entry(member.clone()).or_default().push(name.clone());
+            }
+        }
         Parsed { value: self.cfg, issues: self.issues }
+    }
+}
+
+impl Reader {
+    /// Remarks every dangling subject once per line.
+    fn remark_dangling(&mut self) {
+        let dangling = self.cfg.acl.iter().filter(|entry| entry.dangling);
+        let found: BTreeSet<(u32, &AclSubject)> =
+            dangling.map(|entry| (entry.line, &entry.subject)).collect();
+        let remark = |(line, subject): (u32, &AclSubject)| {
+            let what = match subject {
+                AclSubject::User(id) => {
+                    format!("ACL for {}, a user who does not exist: it waits for him", shown(id))
+                }
+                AclSubject::Group(name) => {
+                    format!("ACL for {}, a group that does not exist: it waits for it", shown(name))
+                }
+                AclSubject::Token(id) => {
+                    format!("ACL for {}, a token that no longer exists: it waits for it", shown(id))
+                }
+            };
+            Issue::coded(line, codes::DANGLING_SUBJECT, what)
+        };
+        let found: Vec<Issue> = found.into_iter().map(remark).collect();
+        self.cfg.remarks.extend(found);
+        self.cfg.remarks.sort_by_key(|remark| remark.line);
     }
 }
 

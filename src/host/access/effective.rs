@@ -4,15 +4,19 @@
 //! `src/PVE/RPCEnvironment.pm` (7.4.3, 8.2.3, 9.1.1). As there, nothing looks at whether an account is enabled
 //! or expired: that is decided when somebody logs in.
 
+mod ambiguous;
 mod grants;
+mod sets;
 #[cfg(test)]
 mod tests;
+mod tree;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::formats::user_cfg::UserCfg;
 use crate::formats::user_cfg::names::{ROOT, is_user_id, split_token_id};
-use crate::formats::user_cfg::roles::{ADMINISTRATOR, NO_ACCESS, builtin_roles};
-use crate::formats::user_cfg::{AclEntry, AclSubject, UserCfg};
+use sets::{NO_ACCESS_ROLE, RoleId, RoleTable, Set};
+use tree::{Decision, Tree};
 
 /// Privileges on one path. The value says whether the privilege came with propagation; it only matters to
 /// whoever hands out ACLs, not to whether the privilege holds here.
@@ -28,22 +32,11 @@ pub use grants::GRANTS_LIMIT;
 pub struct Effective<'a> {
     cfg: &'a UserCfg,
     /// Every role with its privileges, built-in ones included.
-    roles: BTreeMap<&'a str, BTreeSet<&'static str>>,
-    /// The ACL as a tree; the first node is `/`. Kept flat, so that a deep path cannot exhaust the stack.
-    nodes: Vec<Node<'a>>,
-    /// Groups by member.
-    groups: BTreeMap<&'a str, Vec<&'a str>>,
+    roles: RoleTable<'a>,
+    /// The ACL entries by path.
+    tree: Tree<'a>,
     /// ACL paths of the pools a path of a guest or storage belongs to.
     pools: BTreeMap<String, Vec<String>>,
-}
-
-/// The ACL entries of one path.
-#[derive(Debug, Default)]
-struct Node<'a> {
-    children: BTreeMap<&'a str, usize>,
-    users: BTreeMap<&'a str, Roles<'a>>,
-    groups: BTreeMap<&'a str, Roles<'a>>,
-    tokens: BTreeMap<&'a str, Roles<'a>>,
 }
 
 /// Who a path is resolved for.
@@ -62,25 +55,31 @@ pub enum Subject<'s> {
     },
 }
 
+/// Roles on one path, each once, in the order of their numbers.
+type Held = Vec<(RoleId, bool)>;
+
+/// Privileges on one path, those of them with propagation, and those of these whose propagation upstream decides
+/// by chance.
+#[derive(Debug, Clone, Copy, Default)]
+struct Power {
+    held: Set,
+    wide: Set,
+    ambiguous: Set,
+}
+
+/// Whether somebody asks for what costs more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Want {
+    Flags,
+    Ambiguity,
+}
+
 impl<'a> Effective<'a> {
     /// Prepares `cfg` for questions.
     pub fn new(cfg: &'a UserCfg) -> Self {
-        let mut new = Self {
-            cfg,
-            roles: all_roles(cfg),
-            nodes: vec![Node::default()],
-            groups: BTreeMap::new(),
-            pools: pool_paths(cfg),
-        };
-        for (name, group) in &cfg.groups {
-            for member in &group.members {
-                new.groups.entry(member).or_default().push(name);
-            }
-        }
-        for entry in &cfg.acl {
-            new.add(entry);
-        }
-        new
+        let roles = RoleTable::new(cfg);
+        let tree = Tree::new(cfg, &roles);
+        Self { cfg, roles, tree, pools: pool_paths(cfg) }
     }
 
     /// The privileges `id` (a user or token id) has on `path`, written as the API writes it: a leading slash,
@@ -88,64 +87,42 @@ impl<'a> Effective<'a> {
     ///
     /// `root@pam` has every privilege everywhere. A user needs no line of his own; a token does.
     pub fn privileges(&self, id: &str, path: &str) -> Privileges {
-        if id == ROOT {
-            let all = self.roles.get(ADMINISTRATOR).into_iter().flatten();
-            return all.map(|privilege| (*privilege, true)).collect();
-        }
-        if let Some((owner, _)) = split_token_id(id) {
-            return self.token_privileges(id, owner, path);
-        }
-        if is_user_id(id) {
-            self.granted(&self.with_pools(Subject::User(id), path))
-        } else {
-            Privileges::new()
-        }
+        let power = self.power(id, path, Want::Flags);
+        self.roles.names(power.held).map(|(bit, name)| (name, power.wide.contains(bit))).collect()
     }
 
     /// The privileges ACLs and pools give this subject on `path`, nothing else considered: neither that `root@pam`
     /// has them all nor the owner of a token.
     pub fn granted_to(&self, subject: Subject<'_>, path: &str) -> Privileges {
-        self.granted(&self.with_pools(subject, path))
+        let power = self.granted(subject, path, Want::Flags);
+        self.roles.names(power.held).map(|(bit, name)| (name, power.wide.contains(bit))).collect()
     }
 
     /// How many parts the path of the ACL entries has that decide for this subject on `path`, pools aside: 0 is
     /// `/`. `None` if no entry says anything about it.
     pub fn deciding_depth(&self, subject: Subject<'_>, path: &str) -> Option<usize> {
-        let mut parts = path.split('/').filter(|part| !part.is_empty()).peekable();
-        let mut found = None;
-        let mut node = self.nodes.first();
-        let mut depth = 0;
-        while let Some(level) = node {
-            if !self.on_level(level, subject, parts.peek().is_none()).is_empty() {
-                found = Some(depth);
-            }
-            depth += 1;
-            node = parts
-                .next()
-                .and_then(|part| level.children.get(part))
-                .and_then(|child| self.nodes.get(*child));
-        }
-        found
-    }
-
-    /// The groups that list this user.
-    pub fn groups_of(&self, user: &str) -> &[&'a str] {
-        self.groups.get(user).map(Vec::as_slice).unwrap_or_default()
+        let level = self.deciding(subject, path)?.level;
+        Some(level.split('/').filter(|part| !part.is_empty()).count())
     }
 
     /// Whether `id` has `privilege` on `path`.
     pub fn has(&self, id: &str, path: &str, privilege: &str) -> bool {
-        self.privileges(id, path).contains_key(privilege)
+        self.roles.bit(privilege).is_some_and(|bit| self.power(id, path, Want::Flags).held.contains(bit))
+    }
+
+    /// The privileges of [`Effective::privileges`] that propagate or not by chance: two groups give a role with
+    /// different propagation on this very path, and upstream takes whichever its hash yields last. We take the
+    /// wider. Whether the privilege holds is never in doubt.
+    pub fn ambiguous(&self, id: &str, path: &str) -> BTreeSet<&'static str> {
+        let power = self.power(id, path, Want::Ambiguity);
+        self.roles.names(power.ambiguous).map(|(_, name)| name).collect()
     }
 
     /// The roles that ACLs give `id` on `path`, through pools too. For a token these are the roles of the token
     /// itself, which do not count while its privilege separation is off; for `root@pam` no role counts.
     pub fn roles(&self, id: &str, path: &str) -> Roles<'a> {
-        if split_token_id(id).is_some() {
-            self.with_pools(Subject::Token(id), path)
-        } else {
-            self.with_pools(Subject::User(id), path)
-        }
+        let held = self.with_pools(Subject::of(id), path);
+        held.into_iter().filter_map(|(role, flag)| Some((self.roles.name(role)?, flag))).collect()
     }
 
     /// The paths on which somebody's privileges can change: `/`, those of ACL entries, and those of the guests and
@@ -165,125 +142,107 @@ impl<'a> Effective<'a> {
         ids
     }
 
-    fn token_privileges(&self, id: &str, owner: &str, path: &str) -> Privileges {
-        let Some(token) = self.cfg.token(id) else { return Privileges::new() };
-        if !token.privsep {
-            return self.privileges(owner, path);
+    fn power(&self, id: &str, path: &str, want: Want) -> Power {
+        if id == ROOT {
+            let all = self.roles.administrator();
+            return Power { held: all, wide: all, ambiguous: Set::default() };
         }
-        let own = self.granted(&self.with_pools(Subject::Token(id), path));
-        if owner == ROOT {
-            return own;
+        if let Some((owner, _)) = split_token_id(id) {
+            return self.token_power(id, owner, path, want);
         }
-        let owners = self.privileges(owner, path);
-        let both = |(name, flag)| owners.get(name).map(|owners_flag| (name, flag && *owners_flag));
-        own.into_iter().filter_map(both).collect()
+        if is_user_id(id) { self.granted(Subject::User(id), path, want) } else { Power::default() }
     }
 
-    /// The privileges of these roles; one brought by several roles propagates if any of them does.
-    fn granted(&self, roles: &Roles<'a>) -> Privileges {
-        let mut privileges = Privileges::new();
-        for (role, propagate) in roles {
-            for privilege in self.roles.get(role).into_iter().flatten() {
-                *privileges.entry(privilege).or_default() |= propagate;
-            }
+    fn token_power(&self, id: &str, owner: &str, path: &str, want: Want) -> Power {
+        let Some(token) = self.cfg.token(id) else { return Power::default() };
+        if !token.privsep {
+            return self.power(owner, path, want);
         }
-        privileges
+        let own = self.granted(Subject::Token(id), path, want);
+        if owner == ROOT { own } else { own.and(self.power(owner, path, want)) }
+    }
+
+    /// The privileges of the roles on a path; one brought by several roles propagates if any of them does.
+    fn granted(&self, subject: Subject<'_>, path: &str, want: Want) -> Power {
+        let roles = self.with_pools(subject, path);
+        let all = |wanted: &dyn Fn(bool) -> bool| {
+            let privileges = roles.iter().filter(|(_, flag)| wanted(*flag));
+            privileges.fold(Set::default(), |set, (role, _)| set.or(self.roles.privileges(*role)))
+        };
+        let (held, wide) = (all(&|_| true), all(&|flag| flag));
+        let ambiguous = match want {
+            Want::Flags => Set::default(),
+            Want::Ambiguity => self.by_chance(subject, path, &roles),
+        };
+        Power { held, wide, ambiguous }
     }
 
     /// The roles on a path, and on the pools the guest or storage of that very path is a direct member of.
-    fn with_pools(&self, subject: Subject<'_>, path: &str) -> Roles<'a> {
+    fn with_pools(&self, subject: Subject<'_>, path: &str) -> Held {
         let mut roles = self.on_path(subject, path);
-        if roles.contains_key(NO_ACCESS) {
+        if is_no_access(&roles) {
             return roles;
         }
-        let mut pool_roles = Roles::new();
+        let mut lent = Held::new();
         for pool in self.pools.get(path).into_iter().flatten() {
-            pool_roles.extend(self.on_path(subject, pool));
+            lent.extend(self.on_path(subject, pool));
         }
-        if pool_roles.contains_key(NO_ACCESS) {
-            return Roles::from([(NO_ACCESS, false)]);
+        if is_no_access(&lent) {
+            return vec![(NO_ACCESS_ROLE, false)];
         }
-        for role in pool_roles.into_keys() {
-            roles.entry(role).or_insert(false);
+        for (role, _) in lent {
+            if let Err(place) = roles.binary_search_by_key(&role, |(held, _)| *held) {
+                roles.insert(place, (role, false));
+            }
         }
         roles
     }
 
     /// The roles of the deepest level of the path that says anything about the subject.
-    fn on_path(&self, subject: Subject<'_>, path: &str) -> Roles<'a> {
-        let mut parts = path.split('/').filter(|part| !part.is_empty()).peekable();
-        let mut current = Roles::new();
-        let mut node = self.nodes.first();
-        while let Some(level) = node {
-            let last = parts.peek().is_none();
-            let here = self.on_level(level, subject, last);
-            if !here.is_empty() {
-                current = here;
-            }
-            node = parts
-                .next()
-                .and_then(|part| level.children.get(part))
-                .and_then(|child| self.nodes.get(*child));
-        }
-        match current.get(NO_ACCESS) {
-            Some(propagate) => Roles::from([(NO_ACCESS, *propagate)]),
-            None => current,
-        }
-    }
-
-    /// What one level says: the subject's own entries, or, if there are none that count here, those of all
-    /// groups of a user together.
-    fn on_level(&self, level: &Node<'a>, subject: Subject<'_>, last: bool) -> Roles<'a> {
-        let usable = |roles: Option<&Roles<'a>>| -> Roles<'a> {
-            let counts = |(_, propagate): &(&&str, &bool)| last || **propagate;
-            roles.into_iter().flatten().filter(counts).map(|(role, propagate)| (*role, *propagate)).collect()
+    fn on_path(&self, subject: Subject<'_>, path: &str) -> Held {
+        let roles = match self.deciding(subject, path) {
+            None => Held::new(),
+            Some(Decision { usable, .. }) => merged(&usable),
         };
-        match subject {
-            Subject::Token(id) => usable(level.tokens.get(id)),
-            Subject::Member { group, user } => {
-                let own = user.map(|user| usable(level.users.get(user))).unwrap_or_default();
-                if own.is_empty() { usable(level.groups.get(group)) } else { own }
-            }
-            Subject::User(id) => {
-                let own = usable(level.users.get(id));
-                if !own.is_empty() || level.groups.is_empty() {
-                    return own;
-                }
-                let mut merged = Roles::new();
-                for group in self.groups.get(id).into_iter().flatten() {
-                    for (role, propagate) in usable(level.groups.get(group)) {
-                        // Where two groups differ upstream takes either, by chance: take the wider.
-                        *merged.entry(role).or_default() |= propagate;
-                    }
-                }
-                merged
-            }
+        match roles.iter().find(|(role, _)| *role == NO_ACCESS_ROLE) {
+            Some(no_access) => vec![*no_access],
+            None => roles,
         }
-    }
-
-    fn add(&mut self, entry: &'a AclEntry) {
-        let mut index = 0;
-        for part in entry.path.split('/').filter(|part| !part.is_empty()) {
-            let fresh = self.nodes.len();
-            let Some(node) = self.nodes.get_mut(index) else { return };
-            index = *node.children.entry(part).or_insert(fresh);
-            if index == fresh {
-                self.nodes.push(Node::default());
-            }
-        }
-        let Some(node) = self.nodes.get_mut(index) else { return };
-        let (subjects, name) = match &entry.subject {
-            AclSubject::User(id) => (&mut node.users, id),
-            AclSubject::Group(name) => (&mut node.groups, name),
-            AclSubject::Token(id) => (&mut node.tokens, id),
-        };
-        subjects.entry(name).or_default().insert(&entry.role, entry.propagate);
     }
 }
 
-fn all_roles(cfg: &UserCfg) -> BTreeMap<&str, BTreeSet<&'static str>> {
-    let names = builtin_roles(cfg.release).into_iter().chain(cfg.roles.keys().map(String::as_str));
-    names.filter_map(|name| cfg.role_privileges(name).map(|privileges| (name, privileges))).collect()
+/// Every role once; one that comes twice propagates if either does. Where two groups differ upstream takes
+/// either, by chance.
+fn merged(usable: &[&[(RoleId, bool)]]) -> Held {
+    if let [own] = usable {
+        return own.to_vec();
+    }
+    let mut roles: Held = usable.iter().copied().flatten().copied().collect();
+    roles.sort_unstable_by_key(|(role, flag)| (*role, !flag));
+    roles.dedup_by_key(|(role, _)| *role);
+    roles
+}
+
+fn is_no_access(roles: &Held) -> bool {
+    roles.iter().any(|(role, _)| *role == NO_ACCESS_ROLE)
+}
+
+impl<'s> Subject<'s> {
+    fn of(id: &'s str) -> Self {
+        if split_token_id(id).is_some() { Self::Token(id) } else { Self::User(id) }
+    }
+}
+
+impl Power {
+    /// What both have; it propagates where both do, and by chance where either does by chance and neither never.
+    fn and(self, other: Self) -> Self {
+        let wide = self.wide.and(other.wide);
+        Self {
+            held: self.held.and(other.held),
+            wide,
+            ambiguous: self.ambiguous.or(other.ambiguous).and(wide),
+        }
+    }
 }
 
 /// The pools that lend their roles to a path, by path.

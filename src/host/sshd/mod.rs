@@ -87,7 +87,7 @@ impl Sshd {
     /// A problem, with its place.
     pub fn doubt_of(&self, problem: &Problem) -> Doubt {
         let (path, line) = self.place(&problem.source);
-        Doubt { path: path.to_owned(), line, what: problem.what.clone() }
+        Doubt { line, ..Doubt::about(path, problem.what.clone()) }
     }
 
     /// File and line of a source; sshd's own defaults have the main file, where another value would stand.

@@ -1,6 +1,7 @@
 //! The ACL entries a privilege comes from, for evidence.
 
-use super::{Effective, Node, Roles, Subject};
+use super::tree::Decision;
+use super::{Effective, Subject};
 use crate::formats::user_cfg::names::{ROOT, split_token_id};
 use crate::formats::user_cfg::{AclEntry, AclSubject};
 
@@ -27,62 +28,32 @@ impl<'a> Effective<'a> {
         if matches!(subject, Subject::User(ROOT)) {
             return Vec::new();
         }
+        let bit = match privilege.map(|privilege| self.roles.bit(privilege)) {
+            None => None,
+            Some(None) => return Vec::new(),
+            Some(bit) => bit,
+        };
         let pools = self.pools.get(path).into_iter().flatten().map(String::as_str);
-        let levels = std::iter::once(path).chain(pools).filter_map(|path| self.deciding(subject, path));
         // What NoAccess wiped gives nothing.
         let held = self.with_pools(subject, path);
-        let brings =
-            |role: &str, privilege| self.roles.get(role).is_some_and(|role| role.contains(privilege));
-        let wanted = |entry: &&AclEntry| {
-            held.contains_key(entry.role.as_str())
-                && privilege.is_none_or(|privilege| brings(&entry.role, privilege))
-        };
-        let usable = |(level, exact, subjects): (String, bool, Vec<AclSubject>)| {
-            let entries = subjects.into_iter().flat_map(move |subject| self.entries(&level, &subject));
-            entries.filter(move |entry| exact || entry.propagate)
-        };
-        levels.flat_map(usable).filter(wanted).take(GRANTS_LIMIT).collect()
-    }
-
-    /// The level of the path that decides: its path, whether it is the path asked for, and whose entries count.
-    fn deciding(&self, subject: Subject<'_>, path: &str) -> Option<(String, bool, Vec<AclSubject>)> {
-        let mut parts = path.split('/').filter(|part| !part.is_empty()).peekable();
-        let mut here = String::new();
-        let mut found = None;
-        let mut node = self.nodes.first();
-        while let Some(level) = node {
-            let last = parts.peek().is_none();
-            if !self.on_level(level, subject, last).is_empty() {
-                let level_path = if here.is_empty() { "/".to_owned() } else { here.clone() };
-                found = Some((level_path, last, self.deciders(level, subject, last)));
+        let mut found = Vec::new();
+        for decision in std::iter::once(path).chain(pools).filter_map(|path| self.deciding(subject, path)) {
+            for decider in deciders(subject, &decision) {
+                let entries = self.entries(decision.level, &decider).iter();
+                found.extend(entries.filter(|entry| {
+                    (decision.last || entry.propagate)
+                        && self.roles.id(&entry.role).is_some_and(|role| {
+                            held.binary_search_by_key(&role, |(held, _)| *held).is_ok()
+                                && bit.is_none_or(|bit| self.roles.privileges(role).contains(bit))
+                        })
+                }));
+                if found.len() >= GRANTS_LIMIT {
+                    found.truncate(GRANTS_LIMIT);
+                    return found;
+                }
             }
-            node = parts.next().and_then(|part| {
-                here.push('/');
-                here.push_str(part);
-                level.children.get(part).and_then(|child| self.nodes.get(*child))
-            });
         }
         found
-    }
-
-    /// Whose entries make up [`Effective::on_level`].
-    fn deciders(&self, level: &Node<'a>, subject: Subject<'_>, last: bool) -> Vec<AclSubject> {
-        let (id, group) = match subject {
-            Subject::Token(id) => return vec![AclSubject::Token(id.to_owned())],
-            Subject::Member { group, user } => (user, Some(group)),
-            Subject::User(id) => (Some(id), None),
-        };
-        let usable = |roles: &Roles<'_>| roles.values().any(|propagate| last || *propagate);
-        if let Some(id) = id.filter(|id| level.users.get(id).is_some_and(usable)) {
-            return vec![AclSubject::User(id.to_owned())];
-        }
-        if let Some(group) = group {
-            return vec![AclSubject::Group(group.to_owned())];
-        }
-        let Some(id) = id else { return Vec::new() };
-        let groups = self.groups.get(id).into_iter().flatten();
-        let named = groups.filter(|group| level.groups.contains_key(**group));
-        named.map(|group| AclSubject::Group((*group).to_owned())).collect()
     }
 
     /// The entries of one subject on exactly this path; the ACL is ordered by path and subject.
@@ -92,5 +63,17 @@ impl<'a> Effective<'a> {
         let start = acl.partition_point(|entry| (entry.path.as_str(), &entry.subject) < key);
         let end = acl.partition_point(|entry| (entry.path.as_str(), &entry.subject) <= key);
         acl.get(start..end).unwrap_or_default()
+    }
+}
+
+/// Whose entries make up a decision.
+fn deciders(subject: Subject<'_>, decision: &Decision<'_>) -> Vec<AclSubject> {
+    match (&decision.groups, subject) {
+        (Some(groups), _) => groups.iter().map(|group| AclSubject::Group((*group).to_owned())).collect(),
+        (None, Subject::User(id)) => vec![AclSubject::User(id.to_owned())],
+        (None, Subject::Token(id)) => vec![AclSubject::Token(id.to_owned())],
+        (None, Subject::Member { user, .. }) => {
+            user.into_iter().map(|id| AclSubject::User(id.to_owned())).collect()
+        }
     }
 }

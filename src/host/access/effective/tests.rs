@@ -2,7 +2,7 @@ use super::*;
 use proptest::prelude::*;
 
 use crate::formats::release::Release;
-use crate::formats::user_cfg::parse;
+use crate::formats::user_cfg::{AclEntry, AclSubject, parse};
 
 const USERS: &str = "user:a@pve:1:\nuser:b@pve:1:\ntoken:a@pve!all:0:0:\ntoken:a@pve!sep:0:1:\n\
                      token:root@pam!all:0:0:\ntoken:root@pam!sep:0:1:\n\
@@ -178,6 +178,66 @@ fn the_roles_behind_the_privileges_can_be_asked_for() {
         effective.ids(),
         ["a@pve", "a@pve!all", "a@pve!sep", "b@pve", "root@pam", "root@pam!all", "root@pam!sep"]
     );
+}
+
+/// The privileges of `id` on `path` whose propagation is decided by chance.
+fn by_chance(lines: &str, id: &str, path: &str) -> String {
+    let cfg = parse(&format!("{USERS}{lines}"), Release::Pve9).value;
+    Effective::new(&cfg).ambiguous(id, path).into_iter().collect::<Vec<_>>().join(" ")
+}
+
+#[test]
+fn propagation_is_ambiguous_where_two_groups_give_one_role_with_and_without_it() {
+    let differ = "acl:1:/vms:@g:One:\nacl:0:/vms:@h:One:\n";
+    assert_eq!(by_chance(differ, "a@pve", "/vms"), "Sys.Audit");
+    assert_eq!(may(differ, "a@pve", "/vms"), "Sys.Audit");
+    // Only one of the groups, only one flag, only one of them counts below, an entry of his own.
+    assert_eq!(by_chance(differ, "b@pve", "/vms"), "");
+    assert_eq!(by_chance("acl:1:/vms:@g,@h:One:\n", "a@pve", "/vms"), "");
+    assert_eq!(by_chance(differ, "a@pve", "/vms/100"), "");
+    assert_eq!(by_chance(&format!("{differ}acl:0:/vms:a@pve:One:\n"), "a@pve", "/vms"), "");
+    assert_eq!(by_chance(differ, "root@pam", "/vms"), "");
+}
+
+#[test]
+fn propagation_is_not_ambiguous_where_another_role_brings_it_for_certain() {
+    let differ = "acl:1:/:@g:Two:\nacl:0:/:@h:Two:\n";
+    assert_eq!(by_chance(differ, "a@pve", "/"), "Sys.Audit VM.Audit");
+    assert_eq!(by_chance(&format!("{differ}acl:1:/:@h:One:\n"), "a@pve", "/"), "VM.Audit");
+    assert_eq!(by_chance(&format!("{differ}acl:0:/:@h:One:\n"), "a@pve", "/"), "Sys.Audit VM.Audit");
+}
+
+#[test]
+fn propagation_is_not_ambiguous_where_each_order_of_the_groups_brings_it_through_one_of_two_roles() {
+    // g last: Two without, One with; h last: the other way round.
+    let crossed = "acl:1:/:@g:One:\nacl:0:/:@g:Two:\nacl:0:/:@h:One:\nacl:1:/:@h:Two:\n";
+    assert_eq!(by_chance(crossed, "a@pve", "/"), "VM.Audit");
+}
+
+#[test]
+fn propagation_of_a_token_is_ambiguous_where_that_of_its_owner_is_and_its_own_does_not_forbid_it() {
+    let differ = "acl:1:/:@g:Two:\nacl:0:/:@h:Two:\n";
+    assert_eq!(by_chance(differ, "a@pve!all", "/"), "Sys.Audit VM.Audit");
+    assert_eq!(by_chance(&format!("{differ}acl:1:/:a@pve!sep:One:\n"), "a@pve!sep", "/"), "Sys.Audit");
+    assert_eq!(by_chance(&format!("{differ}acl:0:/:a@pve!sep:One:\n"), "a@pve!sep", "/"), "");
+}
+
+#[test]
+fn propagation_that_no_access_wipes_is_not_ambiguous() {
+    let differ = "acl:1:/vms/100:@g:Two:\nacl:0:/vms/100:@h:Two:\n";
+    assert_eq!(by_chance(&format!("{differ}acl:1:/vms/100:@h:NoAccess:\n"), "a@pve", "/vms/100"), "");
+    let pool = format!("pool:p::100:\n{differ}acl:1:/pool/p:a@pve:NoAccess:\n");
+    assert_eq!(by_chance(&pool, "a@pve", "/vms/100"), "");
+    // A pool adds without propagation, which settles nothing.
+    let pool = format!("pool:p::100:\n{differ}acl:1:/pool/p:a@pve:One:\n");
+    assert_eq!(by_chance(&pool, "a@pve", "/vms/100"), "Sys.Audit VM.Audit");
+}
+
+#[test]
+fn propagation_of_an_extended_no_access_can_be_ambiguous() {
+    let lines = "role:NoAccess:Sys.Audit:\nacl:1:/:@g:NoAccess,Two:\nacl:0:/:@h:NoAccess:\n";
+    assert_eq!(by_chance(lines, "a@pve", "/"), "Sys.Audit");
+    assert_eq!(may("acl:1:/:@g:NoAccess,Two:\n", "a@pve", "/"), "");
 }
 
 #[test]

@@ -77,8 +77,8 @@ impl<'a> Asker<'a> {
         let user = |id: &str| AclSubject::User(id.to_owned());
         let of_user = |id: &str, own: &mut BTreeSet<&'a str>| {
             own.extend(of(user(id)));
-            for group in self.effective.groups_of(id) {
-                own.extend(of(AclSubject::Group((*group).to_owned())));
+            for group in self.cfg.group_names(id) {
+                own.extend(of(AclSubject::Group(group.clone())));
             }
         };
         let mut own = BTreeSet::new();

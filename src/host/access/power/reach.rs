@@ -74,7 +74,7 @@ impl<'s, 'a> Search<'s, 'a> {
                 Holder::User(ROOT) => Found::root(),
                 // Users without entries of their own differ by the groups that have some.
                 Holder::User(id) if !asker.has_entries(&AclSubject::User(id.to_owned())) => {
-                    let groups = asker.effective.groups_of(id).iter().copied();
+                    let groups = asker.cfg.group_names(id).iter().map(String::as_str);
                     let named =
                         groups.filter(|name| asker.has_entries(&AclSubject::Group((*name).to_owned())));
                     shared.entry(named.collect()).or_insert_with(|| Found::of(asker, holder)).clone()
@@ -119,7 +119,7 @@ impl<'s, 'a> Search<'s, 'a> {
     }
 
     fn over_user(&mut self, id: &'a str, class: Class) {
-        for group in self.asker.effective.groups_of(id) {
+        for group in self.asker.cfg.group_names(id) {
             let path = format!("{GROUPS}/{group}");
             for candidate in self.candidates(&path, class) {
                 if let Some(held) = self.asker.can(candidate, &path, MODIFY_USERS) {

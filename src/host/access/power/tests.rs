@@ -73,7 +73,7 @@ fn administrator_on_the_root_path_is_one_way_and_reaches_tokens_without_separati
     assert_eq!(found.root("a@pve"), ["every-privilege"]);
     assert_eq!(
         found.powers.why(found.powers.of("a@pve").unwrap()),
-        "has every privilege on /: every privilege on / (Administrator on / through the group admins)"
+        "has full power: every privilege on / (Administrator on / through the group admins)"
     );
     assert!(found.powers.of("a@pve!all").unwrap().through_owner);
 }
@@ -126,7 +126,7 @@ fn whoever_changes_a_group_with_somebody_powerful_in_it_acts_as_him_also_in_turn
         found.chain("c@pve"),
         "user c@pve → User.Modify on /access/groups/ops (Users on /access/groups/ops) → can create a token of b@pve → \
          User.Modify on /access/groups/admins (Users on /access/groups/admins through the group ops) → can create a \
-         token of a@pve → every privilege on / (Administrator on / through the group admins) → has every privilege on /"
+         token of a@pve → every privilege on / (Administrator on / through the group admins) → has full power"
     );
 }
 
