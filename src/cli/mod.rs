@@ -19,7 +19,7 @@ use crate::live::Live;
 use crate::policy::Policy;
 use crate::report::text::Style;
 use crate::report::{self, Report, clean};
-use crate::show;
+use crate::show::{self, Question, Refusal};
 
 /// A mistake in the options.
 const USAGE: u8 = 2;
@@ -93,10 +93,25 @@ enum Command {
         id: String,
     },
     /// Print effective facts: what the checks judge
-    Show {
-        /// The fact
-        fact: show::Name,
-    },
+    Show(ShowArguments),
+}
+
+#[derive(Debug, Args)]
+struct ShowArguments {
+    /// The fact
+    fact: show::Name,
+    /// access: only this user or token (can be repeated)
+    #[arg(long, value_name = "ID")]
+    id: Vec<String>,
+    /// access: only this path, whether or not an ACL names it (can be repeated)
+    #[arg(long, value_name = "PATH")]
+    path: Vec<String>,
+    /// access: only who has this privilege (can be repeated: one of them)
+    #[arg(long, value_name = "PRIV")]
+    privilege: Vec<String>,
+    /// access: print a review to sign, one row for each identity, role and object
+    #[arg(long)]
+    report: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -145,7 +160,7 @@ fn run(arguments: Vec<OsString>, out: &mut dyn Write, terminal: bool) -> u8 {
         None => audit(&arguments, out, terminal),
         Some(Command::Checks) => printed(&pages::checks(json(&arguments.common, terminal)), out),
         Some(Command::Explain { id }) => explain(&arguments, id, out, terminal),
-        Some(Command::Show { fact }) => show(&arguments, *fact, out, terminal),
+        Some(Command::Show(asked)) => show(&arguments, asked, out, terminal),
     };
     result.unwrap_or_else(|failure| {
         complain(&failure.message);
@@ -209,11 +224,30 @@ fn explain(arguments: &Arguments, id: &str, out: &mut dyn Write, terminal: bool)
     printed(&pages::explain(check, json(&arguments.common, terminal)), out)
 }
 
-fn show(arguments: &Arguments, fact: show::Name, out: &mut dyn Write, terminal: bool) -> Result<u8, Failure> {
+fn show(
+    arguments: &Arguments,
+    asked: &ShowArguments,
+    out: &mut dyn Write,
+    terminal: bool,
+) -> Result<u8, Failure> {
+    let ShowArguments { fact, id, path, privilege, report } = asked;
+    let question =
+        Question { ids: id.clone(), paths: path.clone(), privileges: privilege.clone(), report: *report };
+    if *fact != show::Name::Access && question != Question::default() {
+        let what = "--id, --path, --privilege and --report are for show access";
+        return Err(Failure::new(USAGE, what));
+    }
     let host = open(&arguments.common)?;
-    match show::show(&host, fact) {
-        Ok(shown) => printed(&shown.print(json(&arguments.common, terminal)), out),
-        Err(why) => Err(Failure::new(COULD_NOT_RUN, why)),
+    let now = arguments.common.now.unwrap_or_else(clock);
+    let as_json = json(&arguments.common, terminal);
+    let mut buffered = io::BufWriter::new(out);
+    let shown = show::write(&host, *fact, now, &question, as_json, &mut buffered)
+        .and_then(|()| buffered.flush().map_err(Refusal::NotWritten));
+    match shown {
+        Ok(()) => Ok(0),
+        Err(Refusal::Question(why)) => Err(Failure::new(USAGE, why)),
+        Err(Refusal::Unknown(why)) => Err(Failure::new(COULD_NOT_RUN, why)),
+        Err(Refusal::NotWritten(error)) => tolerate_closed_pipe(Err(error)).map(|()| 0),
     }
 }
 

@@ -7,14 +7,17 @@ mod sshd;
 mod storage;
 
 use std::fmt;
+use std::io::{self, Write};
 
 use clap::ValueEnum;
+use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::Value;
 
 use crate::formats::release::Release;
 use crate::host::{Doubt, Host};
 use crate::report::{clean, clean_whole};
+pub use access::Question;
 
 /// A fact that can be shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -25,8 +28,7 @@ pub enum Name {
     Storage,
     /// The settings of the SSH server, as `sshd -T` prints them
     Sshd,
-    /// Access control: users, tokens, groups, roles, ACLs, who administers and why
-    /// Access control: users, tokens, groups, roles, ACLs, realms, who administers and why
+    /// Access control: users and tokens, what they may do where, who can become root and how
     Access,
     /// Guests: isolation, networks, disks, devices, snapshots
     Guests,
@@ -40,6 +42,17 @@ pub struct Shown {
     pub json: Value,
     /// For people, lines ending with a newline.
     pub text: String,
+}
+
+/// Why nothing is shown.
+#[derive(Debug)]
+pub enum Refusal {
+    /// The question asks for what cannot be: one sentence.
+    Question(String),
+    /// There is nothing to show: one sentence.
+    Unknown(String),
+    /// It could not be written.
+    NotWritten(io::Error),
 }
 
 impl Shown {
@@ -58,11 +71,17 @@ impl Shown {
 /// The value with every text of it made harmless.
 fn harmless(value: &Value) -> Value {
     match value {
-        Value::String(text) => Value::String(clean_whole(text)),
+        Value::String(text) => Value::String(harmless_text(text)),
         Value::Array(list) => list.iter().map(harmless).collect(),
-        Value::Object(map) => map.iter().map(|(key, value)| (clean_whole(key), harmless(value))).collect(),
+        Value::Object(map) => map.iter().map(|(key, value)| (harmless_text(key), harmless(value))).collect(),
         other => other.clone(),
     }
+}
+
+/// The text made harmless, whole. Two different texts stay different: a name that is spelled like an escaped
+/// character is no such character.
+fn harmless_text(text: &str) -> String {
+    if text.contains("\\u{") { clean_whole(&text.replace("\\u{", "\\u{5c}u{")) } else { clean_whole(text) }
 }
 
 /// A doubt, for the `issues` of a fact.
@@ -90,24 +109,41 @@ pub fn issues(doubts: &[Doubt]) -> Vec<ShownIssue> {
     doubts.iter().map(issue).collect()
 }
 
-/// Reads a fact and lays it out.
+/// Reads a fact and writes it. The question is about [`Name::Access`] alone.
 ///
 /// # Errors
-/// Why there is nothing to show.
-pub fn show(host: &Host, name: Name) -> Result<Shown, String> {
-    match name {
+/// Why nothing is shown.
+pub fn write(
+    host: &Host,
+    name: Name,
+    now: Timestamp,
+    question: &Question,
+    as_json: bool,
+    out: &mut dyn Write,
+) -> Result<(), Refusal> {
+    let shown = match name {
+        // It can be too much to hold.
+        Name::Access => return access::write(host, now, question, as_json, out),
         Name::Host => Ok(shown_host(host)),
         Name::Storage => storage::shown(host),
         Name::Sshd => sshd::shown(host),
-        Name::Access => access::shown(host),
         Name::Guests => guests::shown(host),
         Name::Apt => apt::shown(host),
-    }
+    };
+    let shown = shown.map_err(Refusal::Unknown)?;
+    out.write_all(shown.print(as_json).as_bytes()).map_err(Refusal::NotWritten)
 }
 
-/// Every fact that this host has.
-pub fn every(host: &Host) -> Vec<Shown> {
-    Name::value_variants().iter().filter_map(|name| show(host, *name).ok()).collect()
+/// Everything this host has to show, as JSON and as text.
+pub fn every(host: &Host, now: Timestamp) -> String {
+    let mut out = Vec::new();
+    for name in Name::value_variants() {
+        for as_json in [true, false] {
+            // What a host does not have is left out.
+            let _ = write(host, *name, now, &Question::default(), as_json, &mut out);
+        }
+    }
+    String::from_utf8_lossy(&out).into_owned()
 }
 
 fn shown_host(host: &Host) -> Shown {
