@@ -168,10 +168,10 @@ fn generate(root: &Path, users: usize, text: &str) {
     };
     let factors: Vec<String> = (0..users).step_by(3).map(entry).collect();
     fs::write(pve.join("priv/tfa.cfg"), format!("{{\"users\":{{{}}}}}", factors.join(","))).unwrap();
-    let secrets: String = (3..users)
-        .step_by(10)
-        .map(|n| format!("user{n}@ldap!ci 00000000-0000-4000-8000-{n:012}\n"))
-        .collect();
+    let mut secrets = String::new();
+    for n in (3..users).step_by(10) {
+        writeln!(secrets, "user{n}@ldap!ci 00000000-0000-4000-8000-{n:012}").unwrap();
+    }
     fs::write(pve.join("priv/token.cfg"), secrets).unwrap();
     let guests: Vec<String> = (0..users * 2)
         .map(|n| format!("\"{}\": {{ \"node\": \"pve1\", \"type\": \"qemu\", \"version\": {n} }}", 100 + n))
