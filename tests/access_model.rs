@@ -102,11 +102,14 @@ mod table {
     }
 }
 
+/// Expiry and privilege separation of tokens, by name.
+type Tokens = BTreeMap<String, (u64, bool)>;
+
 /// What a user.cfg says.
 #[derive(Default)]
 struct Model {
-    /// User id, whether enabled, expiry, and his tokens: name, expiry and privilege separation.
-    users: BTreeMap<String, (bool, u64, BTreeMap<String, (u64, bool)>)>,
+    /// User id, whether enabled, expiry, and his tokens.
+    users: BTreeMap<String, (bool, u64, Tokens)>,
     groups: BTreeMap<String, Vec<String>>,
     /// Pools with the ACL paths of their members.
     pools: BTreeMap<String, Vec<String>>,
@@ -118,11 +121,11 @@ struct Model {
 const SPACE: [char; 6] = [' ', '\t', '\n', '\x0b', '\x0c', '\r'];
 
 fn truth(field: &str) -> bool {
-    field != "" && field != "0"
+    !field.is_empty() && field != "0"
 }
 
 fn only(text: &str, more: &str) -> bool {
-    text != "" && text.chars().all(|c| c.is_ascii_alphanumeric() || more.contains(c))
+    !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric() || more.contains(c))
 }
 
 fn number(field: &str) -> Option<u64> {
@@ -146,7 +149,11 @@ fn name_at_realm(id: &str) -> bool {
     match id.rfind('@') {
         Some(at) => {
             let (name, rest) = (&id[..at], &id[at + 1..]);
-            name != "" && !name.contains(SPACE) && !name.contains(':') && !name.contains('/') && realm(rest)
+            !name.is_empty()
+                && !name.contains(SPACE)
+                && !name.contains(':')
+                && !name.contains('/')
+                && realm(rest)
         }
         None => false,
     }
@@ -574,7 +581,7 @@ fn same_people(model: &Model, cfg: &UserCfg) -> bool {
         model.users.iter().map(|(id, (enable, expire, tokens))| (id, *enable, *expire, tokens.clone()));
     let ours = cfg.users.iter().map(|(id, user)| {
         let tokens = user.tokens.iter().map(|(name, token)| (name.clone(), (token.expire, token.privsep)));
-        (id, user.enable, user.expire, tokens.collect::<BTreeMap<_, _>>())
+        (id, user.enable, user.expire, tokens.collect::<Tokens>())
     });
     theirs.eq(ours) && model.groups.keys().eq(cfg.groups.keys()) && model.pools.keys().eq(cfg.pools.keys())
 }

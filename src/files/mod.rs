@@ -146,14 +146,24 @@ impl Files {
 
     /// The text of the regular file at `path`, at most `limit` bytes of UTF-8.
     pub fn text_up_to(&self, path: &str, limit: u64) -> Result<Text, Trouble> {
-        let answer = match &self.backend {
+        let answer = self.answer(path, limit);
+        self.finish_read(path, answer)
+    }
+
+    fn answer(&self, path: &str, limit: u64) -> Answer<Vec<u8>> {
+        match &self.backend {
             Backend::Memory(tree) => self.budget.spend(path, limit, |limit| tree.read(path, limit)),
             Backend::Root(root) => {
                 let (root, budget, owned) = (root.clone(), self.budget.clone(), path.to_owned());
                 self.guard.run(path, move || budget.spend(&owned, limit, |limit| root.read(&owned, limit)))
             }
-        };
-        self.finish_read(path, answer)
+        }
+    }
+
+    /// The bytes of the regular file at `path`, at most [`DEFAULT_LIMIT`]: for what upstream does not read as text.
+    pub fn bytes(&self, path: &str) -> Result<Vec<u8>, Trouble> {
+        let answer = self.answer(path, DEFAULT_LIMIT);
+        self.finish(path, answer, |bytes| InputOutcome::Read { bytes: bytes.len() as u64 })
     }
 
     /// The texts of many files, read side by side: an access to `/etc/pve` is a round trip to a daemon, and

@@ -13,6 +13,7 @@ pub mod apt_match;
 pub mod apt_preferences;
 pub mod apt_sources;
 pub mod apt_text;
+pub mod bytes;
 pub(crate) mod calendar_event;
 pub mod corosync_conf;
 pub mod cpuinfo;

@@ -2,8 +2,13 @@
 
 /// The bytes of a percent-encoded text. A `%` without two hexadecimal digits behind it stays as it is.
 pub(super) fn decode(text: &str) -> Vec<u8> {
+    decode_bytes(text.as_bytes())
+}
+
+/// As [`decode`], for a text that need not be UTF-8.
+pub(super) fn decode_bytes(text: &[u8]) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
+    let mut rest = text;
     while let Some((first, after)) = rest.split_first() {
         let (byte, left) = match after {
             [high, low, left @ ..] if *first == b'%' => {

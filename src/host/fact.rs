@@ -3,7 +3,7 @@
 use std::fmt;
 
 use crate::files::{Entry, Files, Text, Trouble};
-use crate::formats::{Issue, Parsed};
+use crate::formats::{Issue, Parsed, bytes};
 
 /// Code of a doubt about a file that could not be read.
 pub const UNREADABLE: &str = "unreadable-file";
@@ -155,6 +155,15 @@ impl<'f> Gather<'f> {
     /// The text of a file that must be there and that its owner never leaves empty.
     pub fn required(&mut self, path: &str) -> Result<Text, Stop> {
         let text = self.files.text(path)?;
+        self.completeness(path, &text, true);
+        Ok(text)
+    }
+
+    /// As [`Gather::required`], for a file that upstream reads as bytes: what is no UTF-8 comes by
+    /// [`bytes::text`](crate::formats::bytes::text).
+    pub fn required_bytes(&mut self, path: &str) -> Result<String, Stop> {
+        let raw = self.files.bytes(path)?;
+        let text = bytes::text(&raw).into_owned();
         self.completeness(path, &text, true);
         Ok(text)
     }

@@ -6,10 +6,13 @@
 
 use std::fmt::Write as _;
 
+use crate::formats::bytes::byte_of;
+
 /// Longest text in a report, in characters: enough for a message with a path, little enough for a log line.
 const LONGEST: usize = 600;
 
-/// `text` with every control, bidirectional and invisible character written as `\u{…}`, and cut at 600 characters.
+/// `text` with every control, bidirectional and invisible character written as `\u{…}`, every byte that was no UTF-8 as
+/// `\xe4`, and cut at 600 characters.
 pub fn clean(text: &str) -> String {
     let mut out = visible(text.chars().take(LONGEST));
     if text.chars().nth(LONGEST).is_some() {
@@ -26,7 +29,10 @@ pub fn clean_whole(text: &str) -> String {
 fn visible(chars: impl Iterator<Item = char>) -> String {
     let mut out = String::new();
     for c in chars {
-        if is_harmful(c) {
+        if let Some(byte) = byte_of(c) {
+            // Writing to a string cannot fail.
+            let _ = write!(out, "\\x{byte:02x}");
+        } else if is_harmful(c) {
             // Writing to a string cannot fail.
             let _ = write!(out, "\\u{{{:x}}}", u32::from(c));
         } else {
@@ -51,6 +57,11 @@ mod tests {
     fn terminal_and_bidirectional_control_is_made_visible() {
         assert_eq!(clean("web\u{1b}[2Jx\u{202e}y\u{9b}\r\n"), "web\\u{1b}[2Jx\\u{202e}y\\u{9b}\\u{d}\\u{a}");
         assert_eq!(clean("Größe 漢字 – ok"), "Größe 漢字 – ok");
+    }
+
+    #[test]
+    fn bytes_that_were_no_utf_8_are_made_visible() {
+        assert_eq!(clean(&crate::formats::bytes::text(b"j\xf6rg@pve")), "j\\xf6rg@pve");
     }
 
     #[test]

@@ -57,6 +57,8 @@ pub const CONTRADICTING_ACL: &str = "contradicting-acl";
 pub const UNKNOWN_PRIVILEGE: &str = "unknown-privilege";
 /// Remark: a role line that extends a built-in role. The API never writes that.
 pub const BUILTIN_ROLE: &str = "builtin-role-extended";
+/// Remark: a user id with bytes that are no UTF-8. It is told apart from every other.
+pub const NOT_UTF_8: &str = "not-utf-8";
 /// Remark: a second line for a token: merged, the last expiry and privilege separation count.
 pub const DUPLICATE_TOKEN: &str = "duplicate-token";
 /// Remark: a second line for a group: the members are united.
@@ -92,7 +94,8 @@ pub const ISSUES: [&str; 21] = [
 ];
 
 /// Every code of a place that is suspicious but means exactly one thing.
-pub const REMARKS: [&str; 11] = [
+pub const REMARKS: [&str; 12] = [
+    NOT_UTF_8,
     UNKNOWN_MEMBER,
     DANGLING_SUBJECT,
     ACL_FOR_ROOT,

@@ -20,7 +20,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::formats::Issue;
 use crate::formats::release::Release;
-pub use parse::{ACL_LIMIT, parse};
+pub use parse::{ACL_LIMIT, Rules, parse, parse_by};
 
 /// Everything user.cfg says, as the given release reads it.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -4,6 +4,7 @@
 //! `split_tokenid`, `verify_groupname`, `verify_rolename` and `verify_poolname` in
 //! `src/PVE/AccessControl.pm`. Lengths are counted in bytes, as upstream does.
 
+use crate::formats::bytes;
 use crate::formats::release::Release;
 
 /// The user that always exists and to whom no ACL applies.
@@ -23,7 +24,7 @@ pub(crate) fn is_space(c: char) -> bool {
 
 /// The user and the realm of a user id (`name@realm`, the last `@` counts), or nothing if it is not valid.
 pub fn split_user_id(id: &str) -> Option<(&str, &str)> {
-    if !(USER_ID_MIN..=USER_ID_MAX).contains(&id.len()) {
+    if !(USER_ID_MIN..=USER_ID_MAX).contains(&bytes::length(id)) {
         return None;
     }
     split_name_and_realm(id)
@@ -113,6 +114,13 @@ mod tests {
         assert!(is_user_id(&format!("{}@pve", "a".repeat(60))));
         assert!(!is_user_id(&format!("{}@pve", "a".repeat(61))));
         assert!(!is_user_id(&format!("{}@pve", "ä".repeat(31))));
+    }
+
+    #[test]
+    fn a_byte_that_is_no_utf_8_counts_once_in_a_user_id() {
+        let id = |name: &[u8]| bytes::text(&[name, b"@pve"].concat()).into_owned();
+        assert!(is_user_id(&id(&[0xe4; 60])));
+        assert!(!is_user_id(&id(&[0xe4; 61])));
     }
 
     #[test]

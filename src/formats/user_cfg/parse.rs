@@ -1,25 +1,49 @@
 //! The lines of user.cfg, one after the other.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::acl_path::{is_api_path, normalise};
 use super::names::{ROOT, is_plain_name, is_pool_name, is_storage_id, is_user_id, split_token_id};
-use super::text::{Fields, digits, has_new_white_space, is_true, list, trim};
+use super::text::{Fields, digits, has_new_white_space, is_true, list, list_with_new_white_space, trim};
 use super::{AclEntry, AclSubject, Group, Keys, Pool, Role, Token, User, UserCfg, codes, roles};
 use crate::formats::release::Release;
-use crate::formats::{Issue, Parsed, numbered, shown};
+use crate::formats::{Issue, Parsed, bytes, numbered, shown};
 
 /// Most ACL entries that are read. A line grants each of its roles to each of its subjects, so a small file
 /// could otherwise ask for a table of any size.
 pub const ACL_LIMIT: usize = 200_000;
 
-/// First release whose pve-common (9.1.17 and later) splits lists inside some letters.
-const NEW_WHITE_SPACE: Release = Release::Pve9;
+/// The rules user.cfg is read by, as far as they differ between releases and between the packages of one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Rules {
+    /// The release.
+    pub release: Release,
+    /// Whether pools nest: from libpve-access-control 8.0.7 on.
+    pub nested_pools: bool,
+    /// Whether lists are split inside some letters as well: from libpve-common-perl 9.1.17 on. Nothing if that is
+    /// not known.
+    pub splits_letters: Option<bool>,
+}
+
+impl Rules {
+    /// The rules of the last packages of a release; whether those of release 9 split letters is left open, because
+    /// the first ones do not.
+    pub fn of(release: Release) -> Self {
+        let splits_letters = if release < Release::Pve9 { Some(false) } else { None };
+        Self { release, nested_pools: release >= Release::Pve8, splits_letters }
+    }
+}
 
 /// Reads user.cfg by the rules of `release`. An empty text, also that of a missing file, gives `root@pam` and
-/// nothing else.
+/// nothing else. What is no UTF-8 in the file comes by [`crate::formats::bytes::text`].
 pub fn parse(text: &str, release: Release) -> Parsed<UserCfg> {
-    let mut reader = Reader::new(release);
+    parse_by(text, Rules::of(release))
+}
+
+/// As [`parse`], by the rules of certain packages.
+pub fn parse_by(text: &str, rules: Rules) -> Parsed<UserCfg> {
+    let mut reader = Reader::new(rules);
     for (number, line) in numbered(text) {
         let line = trim(line);
         if !line.is_empty() {
@@ -34,6 +58,7 @@ pub fn parse(text: &str, release: Release) -> Parsed<UserCfg> {
 type AclKey = (String, AclSubject, String);
 
 struct Reader {
+    rules: Rules,
     cfg: UserCfg,
     acl: BTreeMap<AclKey, (bool, u32)>,
     vm_pools: BTreeMap<u64, String>,
@@ -44,10 +69,10 @@ struct Reader {
 }
 
 impl Reader {
-    fn new(release: Release) -> Self {
+    fn new(rules: Rules) -> Self {
         let root = User { enable: true, line: None, ..User::empty(0) };
         let cfg = UserCfg {
-            release,
+            release: rules.release,
             users: BTreeMap::from([(ROOT.to_owned(), root)]),
             groups: BTreeMap::new(),
             pools: BTreeMap::new(),
@@ -57,6 +82,7 @@ impl Reader {
             memberships: BTreeMap::new(),
         };
         Self {
+            rules,
             cfg,
             acl: BTreeMap::new(),
             vm_pools: BTreeMap::new(),
@@ -123,6 +149,9 @@ impl Reader {
                 format!("user {} is ignored: his expiry is not a number", shown(id)),
             );
         };
+        if id.chars().any(|c| bytes::byte_of(c).is_some()) {
+            self.remark(codes::NOT_UTF_8, format!("user id {} is no UTF-8", shown(id)));
+        }
         let user = User {
             enable: is_true(fields.get(2)),
             expire,
@@ -193,29 +222,30 @@ impl Reader {
         let mut group = old.unwrap_or_else(|| Group { members: BTreeSet::new(), comment: None, line });
         group.comment = fields.text(3).or(group.comment);
         for member in self.list(fields.get(2)) {
-            if !is_user_id(member) {
+            if !is_user_id(&member) {
                 // Not quoted here and in ACLs, as with tokens.
                 self.issue(codes::INVALID_MEMBER, "invalid user id in a group is ignored");
                 continue;
             }
-            if let Some(user) = self.cfg.users.get_mut(member) {
+            if let Some(user) = self.cfg.users.get_mut(&*member) {
                 user.noted_groups.insert(name.to_owned());
             } else {
                 let what = format!(
                     "user {} in group {} is not on a line above: he is kept as a member",
-                    shown(member),
+                    shown(&member),
                     shown(name)
                 );
                 self.remark(codes::UNKNOWN_MEMBER, what);
             }
-            group.members.insert(member.to_owned());
+            group.members.insert(member.into_owned());
         }
         self.cfg.groups.insert(name.to_owned(), group);
     }
 
     fn pool(&mut self, fields: &Fields<'_>) {
         let name = fields.get(1);
-        if !is_pool_name(name, self.cfg.release) {
+        let is_nested_too_early = name.contains('/') && !self.rules.nested_pools;
+        if is_nested_too_early || !is_pool_name(name, self.cfg.release) {
             return self.issue(
                 codes::INVALID_POOL,
                 format!("pool with the invalid name {} is ignored", shown(name)),
@@ -262,10 +292,10 @@ impl Reader {
     fn pool_vms(&mut self, pool: &str, field: &str) -> Vec<u64> {
         let mut vms = Vec::new();
         for item in self.list(field) {
-            let Some(vm) = digits(item) else {
+            let Some(vm) = digits(&item) else {
                 self.issue(
                     codes::INVALID_GUEST,
-                    format!("invalid guest id {} in a pool is ignored", shown(item)),
+                    format!("invalid guest id {} in a pool is ignored", shown(&item)),
                 );
                 continue;
             };
@@ -283,12 +313,12 @@ impl Reader {
     fn pool_storages(&mut self, field: &str) -> Vec<String> {
         let mut storages = Vec::new();
         for item in self.list(field) {
-            if is_storage_id(item) {
-                storages.push(item.to_owned());
+            if is_storage_id(&item) {
+                storages.push(item.into_owned());
             } else {
                 self.issue(
                     codes::INVALID_STORAGE,
-                    format!("invalid storage {} in a pool is ignored", shown(item)),
+                    format!("invalid storage {} in a pool is ignored", shown(&item)),
                 );
             }
         }
@@ -320,17 +350,17 @@ impl Reader {
         });
         let mut unknown = Vec::new();
         for item in items {
-            match roles::privilege(item, release) {
+            match roles::privilege(&item, release) {
                 Some(privilege) => {
                     role.privileges.insert(privilege);
                 }
-                None if role.unknown.insert(item.to_owned()) => unknown.push(item),
+                None if role.unknown.insert(item.clone().into_owned()) => unknown.push(item),
                 None => {}
             }
         }
         for item in unknown {
             let what =
-                format!("privilege {} is none of {release} and is ignored, the role is kept", shown(item));
+                format!("privilege {} is none of {release} and is ignored, the role is kept", shown(&item));
             self.remark(codes::UNKNOWN_PRIVILEGE, what);
         }
     }
@@ -356,7 +386,7 @@ impl Reader {
         let mut is_contradicting = false;
         for subject in &subjects {
             for role in &roles {
-                let key = (path.clone(), subject.clone(), (*role).to_owned());
+                let key = (path.clone(), subject.clone(), role.clone().into_owned());
                 if self.acl.len() >= ACL_LIMIT && !self.acl.contains_key(&key) {
                     return self.issue(
                         codes::TOO_MANY_ENTRIES,
@@ -373,15 +403,15 @@ impl Reader {
         }
     }
 
-    fn acl_roles<'a>(&mut self, field: &'a str) -> BTreeSet<&'a str> {
+    fn acl_roles<'a>(&mut self, field: &'a str) -> BTreeSet<Cow<'a, str>> {
         let mut known = BTreeSet::new();
         for item in self.list(field) {
-            if roles::is_builtin(item, self.cfg.release) || self.cfg.roles.contains_key(item) {
+            if self.is_role(&item) {
                 known.insert(item);
-            } else if is_plain_name(item) {
+            } else if is_plain_name(&item) {
                 self.issue(
                     codes::UNKNOWN_ROLE,
-                    format!("role {} of an ACL is not on a line above and is ignored", shown(item)),
+                    format!("role {} of an ACL is not on a line above and is ignored", shown(&item)),
                 );
             } else {
                 self.issue(codes::INVALID_ACL_ROLE, "invalid role name in an ACL is ignored");
@@ -390,10 +420,14 @@ impl Reader {
         known
     }
 
+    fn is_role(&self, name: &str) -> bool {
+        self.cfg.roles.contains_key(name) || roles::is_builtin(name, self.cfg.release)
+    }
+
     fn acl_subjects(&mut self, field: &str) -> BTreeSet<AclSubject> {
         let mut subjects = BTreeSet::new();
         for item in self.list(field) {
-            match subject(item) {
+            match subject(&item) {
                 Some(AclSubject::Token(id)) if self.cfg.token(&id).is_none() => {
                     self.issue(
                         codes::UNKNOWN_TOKEN,
@@ -414,12 +448,14 @@ impl Reader {
         subjects
     }
 
-    fn list<'a>(&mut self, field: &'a str) -> Vec<&'a str> {
-        if self.cfg.release >= NEW_WHITE_SPACE && has_new_white_space(field) {
-            self.issue(
-                codes::SPLIT_LETTER,
-                "list with a letter that pve-common from 9.1.17 on splits into pieces: read as before that",
-            );
+    fn list<'a>(&mut self, field: &'a str) -> Vec<Cow<'a, str>> {
+        match self.rules.splits_letters {
+            Some(true) => return list_with_new_white_space(field),
+            None if has_new_white_space(field) => {
+                let what = "list with a letter that pve-common from 9.1.17 on splits into pieces: read as before that";
+                self.issue(codes::SPLIT_LETTER, what);
+            }
+            _ => {}
         }
         list(field)
     }

@@ -2,8 +2,14 @@
 //!
 //! Follows `split_list` and `decode_text` in pve-common `src/PVE/ParseUtils.pm`.
 
+use std::borrow::Cow;
+
 use super::names::is_space;
-use crate::formats::percent;
+use crate::formats::{bytes, percent};
+
+/// White space of Latin-1 beyond ASCII, which Perl sees where it applies the rules of Unicode.
+const NEXT_LINE: u8 = 0x85;
+const NO_BREAK_SPACE: u8 = 0xa0;
 
 /// The fields of a line after its type, trimmed. A field past the end reads as empty, which upstream treats
 /// alike everywhere.
@@ -52,22 +58,37 @@ pub(super) fn digits(field: &str) -> Option<u64> {
 }
 
 /// The items of a list: separated by `,`, `;` and white space in any mix, or by NUL alone if there is one.
-pub(super) fn list(field: &str) -> Vec<&str> {
+pub(super) fn list(field: &str) -> Vec<Cow<'_, str>> {
     if field.contains('\0') {
-        return field.trim_end_matches('\0').split('\0').collect();
+        return field.trim_end_matches('\0').split('\0').map(Cow::Borrowed).collect();
     }
-    field.split(|c| is_space(c) || c == ',' || c == ';').filter(|item| !item.is_empty()).collect()
+    let items = field.split(|c| is_space(c) || c == ',' || c == ';').filter(|item| !item.is_empty());
+    items.map(Cow::Borrowed).collect()
+}
+
+/// The items of a list as pve-common from 9.1.17 on splits it, see [`has_new_white_space`].
+pub(super) fn list_with_new_white_space(field: &str) -> Vec<Cow<'_, str>> {
+    if !has_new_white_space(field) {
+        return list(field);
+    }
+    let raw = bytes::of(field);
+    let is_separator =
+        |byte: &u8| matches!(*byte, NEXT_LINE | NO_BREAK_SPACE | b',' | b';') || is_space(char::from(*byte));
+    let items = raw.split(is_separator).filter(|item| !item.is_empty());
+    items.map(|item| Cow::Owned(bytes::text(item).into_owned())).collect()
 }
 
 /// Whether pve-common from 9.1.17 on splits a list at a byte inside a character of this field: there the
 /// bytes 0x85 and 0xA0 count as white space, also in the middle of a UTF-8 character.
 pub(super) fn has_new_white_space(field: &str) -> bool {
-    !field.contains('\0') && field.bytes().any(|byte| matches!(byte, 0x85 | 0xa0))
+    !field.is_ascii()
+        && !field.contains('\0')
+        && bytes::of(field).iter().any(|byte| matches!(*byte, NEXT_LINE | NO_BREAK_SPACE))
 }
 
 /// Percent-decoded, then read as UTF-8; bad bytes become U+FFFD.
 fn decode(field: &str) -> String {
-    String::from_utf8_lossy(&percent::decode(field)).into_owned()
+    String::from_utf8_lossy(&percent::decode_bytes(&bytes::of(field))).into_owned()
 }
 
 #[cfg(test)]
@@ -108,6 +129,25 @@ mod tests {
         assert!(has_new_white_space("à@pve"));
         assert!(has_new_white_space("Å@pve"));
         assert!(!has_new_white_space("ä@pve"));
+    }
+
+    #[test]
+    fn the_new_white_space_splits_letters_into_bytes() {
+        let split = |text: &str| list_with_new_white_space(text).join("|");
+        assert_eq!(split("a,b c"), "a|b|c");
+        assert_eq!(split("ä@pve"), "ä@pve");
+        // à is 0xc3 0xa0: what is left in front is no UTF-8 any more.
+        assert_eq!(split("à@pve"), format!("{}|@pve", bytes::text(b"\xc3")));
+        assert_eq!(split("joe\u{a0}@admins"), format!("joe{}|@admins", bytes::text(b"\xc2")));
+        assert_eq!(split(&bytes::text(b"a\x85b\xa0c")), "a|b|c");
+        assert_eq!(split("à\0b"), "à|b");
+    }
+
+    #[test]
+    fn free_text_that_is_no_utf_8_gets_replacement_characters() {
+        assert_eq!(decode(&bytes::text(b"caf\xe9 %C3%A9")), "caf\u{fffd} é");
+        // Half a character as it stands and half encoded make one.
+        assert_eq!(decode(&bytes::text(b"\xc3%A9")), "é");
     }
 
     #[test]

@@ -20,7 +20,7 @@ use crate::formats::shadow::{self, Shadow};
 use crate::formats::shadow_cfg::{self, ShadowCfg};
 use crate::formats::tfa_cfg::{self, TfaCfg};
 use crate::formats::token_cfg::{self, TokenCfg};
-use crate::formats::user_cfg::{self, Token, User, UserCfg};
+use crate::formats::user_cfg::{self, Rules, Token, User, UserCfg};
 use power::{Powers, Surroundings};
 
 /// Users, groups, tokens, roles and ACLs.
@@ -56,6 +56,15 @@ pub const BIND_PASSWORDS: [&str; 2] = ["/etc/pve/priv/realm", "/etc/pve/priv/lda
 
 /// The end of the name of such a file; before it stands the realm.
 const BIND_PASSWORD_END: &str = ".pw";
+
+/// Its first version in which pools nest.
+const NESTED_POOLS: &str = "8.0.7";
+
+/// The package whose functions split the lists of user.cfg.
+const COMMON: &str = "libpve-common-perl";
+
+/// Its first version that splits them inside some letters.
+const SPLITS_LETTERS: &str = "9.1.17";
 
 /// The folder only root sees, on every node with a cluster file system.
 const PRIVATE: &str = "/etc/pve/priv";
@@ -153,10 +162,24 @@ impl Host {
         self.access.user_cfg.get_or_init(|| {
             Fact::gather(&self.files, |gather| {
                 gather.take(self.cluster_files())?;
-                let text = gather.required(USER_CFG)?;
-                Ok(gather.parsed(USER_CFG, user_cfg::parse(&text, self.format_release())))
+                let text = gather.required_bytes(USER_CFG)?;
+                Ok(gather.parsed(USER_CFG, user_cfg::parse_by(&text, self.user_cfg_rules())))
             })
         })
+    }
+
+    /// The rules user.cfg is read by: those of the installed packages, or of the last ones of the release where these
+    /// are not known.
+    fn user_cfg_rules(&self) -> Rules {
+        let rules = Rules::of(self.format_release());
+        let version = |package| self.package_version(package).ok().flatten();
+        let nests = |version| !older(version, NESTED_POOLS);
+        let splits = |version| !older(version, SPLITS_LETTERS);
+        Rules {
+            nested_pools: rules.nested_pools && version(ACCESS_CONTROL).is_none_or(nests),
+            splits_letters: rules.splits_letters.or_else(|| version(COMMON).map(splits)),
+            ..rules
+        }
     }
 
     /// What everybody can come to, by the rules of [`power::rules`].
@@ -320,5 +343,49 @@ impl Host {
                 Ok(RootPassword { password: entry.password, path: SHADOW, line: entry.line })
             })
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::files::{Files, Node, Tree};
+
+    fn host(user_cfg: &[u8], release: Release, packages: &[(&str, &str)]) -> Host {
+        let mut tree = Tree::default();
+        tree.insert(USER_CFG, Node::file(user_cfg));
+        let package = |(name, version): &(&str, &str)| {
+            format!(
+                "Package: {name}\nStatus: install ok installed\nArchitecture: all\nVersion: {version}\n\n"
+            )
+        };
+        if !packages.is_empty() {
+            let status: String = packages.iter().map(package).collect();
+            tree.insert(DPKG_STATUS, Node::file(status));
+        }
+        Host::new(Files::memory(tree), None, Some(release))
+    }
+
+    #[test]
+    fn a_user_cfg_that_is_no_utf_8_is_used_all_the_same() {
+        let host = host(b"user:a@pve:1:0::::caf\xe9::\nuser:j\xf6rg@pve:1:\n", Release::Pve9, &[]);
+        let fact = host.access();
+        assert_eq!(fact.doubts, []);
+        assert_eq!(fact.value.as_ref().unwrap().users.len(), 3);
+    }
+
+    #[test]
+    fn whether_pools_nest_and_lists_split_letters_is_told_by_the_packages() {
+        let rules = |release, packages: &[(&str, &str)]| host(b"\n", release, packages).user_cfg_rules();
+        let nests = |release, packages: &[(&str, &str)]| rules(release, packages).nested_pools;
+        assert!(!nests(Release::Pve8, &[(ACCESS_CONTROL, "8.0.5")]));
+        assert!(nests(Release::Pve8, &[(ACCESS_CONTROL, "8.0.7")]));
+        assert!(nests(Release::Pve8, &[]));
+        assert!(!nests(Release::Pve7, &[(ACCESS_CONTROL, "7.4.3")]));
+        let splits = |release, packages: &[(&str, &str)]| rules(release, packages).splits_letters;
+        assert_eq!(splits(Release::Pve9, &[(COMMON, "9.1.17")]), Some(true));
+        assert_eq!(splits(Release::Pve9, &[(COMMON, "9.1.2")]), Some(false));
+        assert_eq!(splits(Release::Pve9, &[]), None);
+        assert_eq!(splits(Release::Pve8, &[]), Some(false));
     }
 }

@@ -180,6 +180,46 @@ fn the_roles_behind_the_privileges_can_be_asked_for() {
     );
 }
 
+#[test]
+fn a_deeper_entry_of_a_group_beats_a_shallower_one_of_his_own() {
+    let lines = "acl:1:/vms:a@pve:Two:\nacl:1:/vms/100:@g:One:\n";
+    assert_eq!(may(lines, "a@pve", "/vms/100"), "Sys.Audit");
+    assert_eq!(may(lines, "a@pve", "/vms/101"), "Sys.Audit VM.Audit");
+}
+
+#[test]
+fn a_pool_counts_on_exactly_the_path_of_its_member() {
+    let lines = "pool:p::100:local:\nacl:1:/pool/p:a@pve:One:\n";
+    for path in ["/vms/100/x", "/vms/0100", "/storage/local/x", "/nodes/100", "/vms/101"] {
+        assert_eq!(may(lines, "a@pve", path), "", "{path}");
+    }
+}
+
+#[test]
+fn a_role_held_already_keeps_its_propagation_where_a_pool_brings_it_too() {
+    let lines = "pool:p::100:\nacl:1:/pool/p:a@pve:One:\nacl:1:/vms:a@pve:One:\n";
+    assert_eq!(may(lines, "a@pve", "/vms/100"), "Sys.Audit");
+}
+
+#[test]
+fn a_guest_of_a_nested_pool_is_no_member_of_the_outer_one() {
+    let lines = "pool:p/q::100:\nacl:0:/pool/p:a@pve:Two:\nacl:1:/pool/p/q:a@pve:One:\n";
+    assert_eq!(may(lines, "a@pve", "/vms/100"), "Sys.Audit-");
+}
+
+#[test]
+fn a_token_has_the_roles_of_its_pools_as_a_user_has() {
+    let lines = "pool:p::100:\nacl:1:/pool/p:a@pve!sep,@g:Two:\n";
+    assert_eq!(may(lines, "a@pve!sep", "/vms/100"), "Sys.Audit- VM.Audit-");
+}
+
+#[test]
+fn an_entry_on_a_dead_path_counts_there_and_below_and_nowhere_else() {
+    let lines = "acl:1:/pools/x:a@pve:One:\n";
+    assert_eq!(may(lines, "a@pve", "/pools/x/y"), "Sys.Audit");
+    assert_eq!(may(lines, "a@pve", "/pool/x"), "");
+}
+
 /// The privileges of `id` on `path` whose propagation is decided by chance.
 fn by_chance(lines: &str, id: &str, path: &str) -> String {
     let cfg = parse(&format!("{USERS}{lines}"), Release::Pve9).value;

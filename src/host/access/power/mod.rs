@@ -15,7 +15,7 @@ mod words;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
-use crate::catalogue::Severity;
+use crate::catalogue::schema::Severity;
 use crate::formats::domains_cfg::DomainsConfig;
 use crate::formats::user_cfg::AclEntry;
 use rules::{Class, Rule};

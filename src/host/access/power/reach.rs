@@ -13,7 +13,7 @@ use super::rules::{
     IS_ROOT, JOINS_A_GROUP, ON_GUESTS, POINTS_A_REALM_ELSEWHERE, Rule, TAKES_A_MEMBER,
 };
 use super::{Held, Over, Power, Powers, Rank, Surroundings, Way};
-use crate::catalogue::Severity;
+use crate::catalogue::schema::Severity;
 use crate::formats::domains_cfg::RealmKind;
 use crate::formats::user_cfg::names::{ROOT, is_realm, split_user_id};
 use crate::formats::user_cfg::{AclEntry, AclSubject, UserCfg};

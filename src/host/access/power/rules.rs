@@ -5,7 +5,7 @@
 
 use std::ops::RangeInclusive;
 
-use crate::catalogue::Severity;
+use crate::catalogue::schema::Severity;
 use crate::formats::release::Release::{self, Pve7, Pve8, Pve9};
 
 /// What a rule leads to.

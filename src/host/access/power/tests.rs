@@ -1,5 +1,5 @@
 use super::*;
-use crate::catalogue::Severity::{Critical, High, Info, Low, Medium};
+use crate::catalogue::schema::Severity::{Critical, High, Info, Low, Medium};
 use crate::formats::domains_cfg;
 use crate::formats::release::Release::{self, Pve7, Pve8, Pve9};
 use crate::formats::user_cfg::names::ROOT;
