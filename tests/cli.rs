@@ -54,6 +54,9 @@ fn wrong_options_give_one_line_and_exit_code_2() {
         &["explain", "no/such-check"],
         &["show", "nothing"],
         &["show"],
+        &["show", "host", "--id", "root@pam"],
+        &["show", "sshd", "--report"],
+        &["show", "access", "--bogus"],
         &["frobnicate"],
     ] {
         let output = run(arguments);
@@ -86,6 +89,51 @@ fn global_options_are_accepted_before_and_after_a_subcommand() {
         run(&["show", "host", "--root", &fresh(), "--format", "json", "--now", NOW, "--assume-pve", "9"]);
     assert_eq!(code(&before), 0, "{}", text(&before.stderr));
     assert_eq!(before.stdout, after.stdout);
+}
+
+fn show_access(arguments: &[&str]) -> Output {
+    let host = support::repository("tests/hosts/pve8-cluster");
+    let common = ["--root", host.to_str().unwrap(), "--now", NOW, "show", "access"];
+    run(&[&common[..], arguments].concat())
+}
+
+#[test]
+fn a_question_about_nobody_gives_one_line_and_exit_code_2() {
+    for arguments in [["--id", "nobody@pve"], ["--path", "/vms/a:b"], ["--privilege", "VM.Fly"]] {
+        let output = show_access(&arguments);
+        let message = text(&output.stderr);
+        assert_eq!(code(&output), 2, "{arguments:?}: {message}");
+        assert_eq!(message.lines().count(), 1, "{message}");
+        assert!(message.starts_with("pve-audit: ") && message.contains(arguments[1]), "{message}");
+        assert!(output.stdout.is_empty());
+    }
+}
+
+#[test]
+fn who_has_a_privilege_on_a_path_is_answered_as_json_text_and_review() {
+    let asked = ["--privilege", "VM.Console", "--path", "/vms/100", "--path", "/vms/101"];
+    let output = show_access(&asked);
+    assert_eq!(code(&output), 0, "{}", text(&output.stderr));
+    let answer: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    let root = &answer["identities"]["root@pam"];
+    assert_eq!((&answer["pve"], &root["administrator"]), (&serde_json::json!(8), &serde_json::json!(true)));
+    let held = serde_json::json!({ "/vms/100": { "VM.Console": true }, "/vms/101": { "VM.Console": true } });
+    assert_eq!(root["privileges"], held);
+    let as_text = show_access(&[&asked[..], &["--format", "text"]].concat());
+    assert!(text(&as_text.stdout).contains("\n    VM.Console on /vms/100: it is root@pam\n"), "{as_text:?}");
+    let review = show_access(&[&asked[..], &["--report", "--format", "text"]].concat());
+    assert!(text(&review.stdout).starts_with("Access review  Proxmox VE 8\n"), "{review:?}");
+}
+
+#[test]
+fn a_reader_who_has_seen_enough_of_the_access_control_is_no_failure() {
+    let host = support::repository("tests/hosts/pve8-cluster");
+    let mut command = command();
+    command.args(["--root", host.to_str().unwrap(), "show", "access"]);
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    drop(child.stdout.take());
+    let output = child.wait_with_output().unwrap();
+    assert_eq!((code(&output), text(&output.stderr)), (0, String::new()));
 }
 
 #[test]

@@ -22,7 +22,7 @@ use crate::host::{Host, Stop};
 use ask::Asked;
 pub use ask::Question;
 use collect::collect;
-use issue::Issue;
+use issue::issues;
 use paths::Paths;
 
 /// Writes what was asked for.
@@ -41,7 +41,7 @@ pub(super) fn write(
         Stop::NotApplicable(why) => Refusal::Unknown(why),
     })?;
     let asked = Asked::of(question, &access).map_err(Refusal::Question)?;
-    let mut issues: Vec<Issue> = access.doubts.iter().map(Issue::of).collect();
+    let mut issues = issues(&access);
     let written = if question.report {
         report::write(&access, &asked, &issues, as_json, out)
     } else if as_json {

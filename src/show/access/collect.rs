@@ -61,7 +61,7 @@ pub(super) enum Holds<'h> {
     Rights(Rc<[Right<'h>]>, Option<&'h str>),
 }
 
-impl<'h> Identity<'h> {
+impl Identity<'_> {
     /// What kind it is, for machines.
     pub(super) fn kind(&self) -> &'static str {
         if self.token.is_some() { "token" } else { "user" }

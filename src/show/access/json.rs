@@ -162,13 +162,24 @@ fn identity<'h>(
         out.write_all(b": ")?;
         privileges(out, held)?;
     }
-    out.write_all(b"}}")
+    out.write_all(b"}")?;
+    // Of these upstream decides by chance whether they propagate.
+    let mut any = false;
+    let ambiguous = paths.held(access, one).filter(|(_, held)| !held.ambiguous.is_empty());
+    for (index, (path, held)) in ambiguous.enumerate() {
+        out.write_all(if index == 0 { b", \"ambiguous\": {" } else { b", " })?;
+        text(out, path)?;
+        out.write_all(b": ")?;
+        value(out, &held.ambiguous)?;
+        any = true;
+    }
+    out.write_all(if any { b"}}" } else { b"}" })
 }
 
 /// Privileges are names of the program's own.
 fn privileges(out: &mut dyn Write, held: &Held) -> io::Result<()> {
     out.write_all(b"{")?;
-    for (index, (name, propagate)) in held.iter().enumerate() {
+    for (index, (name, propagate)) in held.privileges.iter().enumerate() {
         let comma = if index == 0 { "" } else { ", " };
         write!(out, "{comma}\"{name}\": {propagate}")?;
     }

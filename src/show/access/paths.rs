@@ -8,7 +8,7 @@ use std::rc::Rc;
 
 use super::ask::Asked;
 use super::collect::{Access, Identity, take};
-use super::issue::{Issue, PATHS_LEFT_OUT};
+use super::issue::{Issue, PATHS_LEFT_OUT, contradictions};
 use crate::formats::user_cfg::UserCfg;
 use crate::formats::user_cfg::names::ROOT;
 use crate::host::access::USER_CFG;
@@ -30,7 +30,7 @@ const ALWAYS: [&str; 10] = [
 
 /// Most privileges that are listed, counted over all identities and paths: some hundred megabytes of JSON. Beyond it
 /// whole kinds of paths are left out, and an issue says so. Paths that were asked for always stay.
-const LIMIT: usize = 5_000_000;
+const LIMIT: usize = 20_000_000;
 
 /// Why a path is shown. What comes later is left out first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -65,7 +65,15 @@ struct Class {
 }
 
 /// The privileges on one path, shared by all on which they are the same.
-pub(super) type Held = Rc<Privileges>;
+pub(super) type Held = Rc<OnPath>;
+
+/// The privileges on one path.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct OnPath {
+    pub(super) privileges: Privileges,
+    /// Those of which upstream decides by chance whether they propagate.
+    pub(super) ambiguous: BTreeSet<&'static str>,
+}
 
 /// The paths and what is known about them.
 pub(super) struct Paths {
@@ -75,6 +83,8 @@ pub(super) struct Paths {
     /// Privileges by class, by whoever has the same.
     held: BTreeMap<Key, Vec<Option<Held>>>,
     asked: BTreeSet<&'static str>,
+    /// Whether chance decides anything at all.
+    has_contradictions: bool,
 }
 
 /// Who has the same privileges everywhere.
@@ -101,6 +111,7 @@ impl Paths {
         };
         let mut new = Self::sorted(access.cfg, kinds);
         new.asked.clone_from(&asked.privileges);
+        new.has_contradictions = !contradictions(access).is_empty();
         let last = new.compute(limit, access, asked);
         new.leave_out(last, issues);
         new
@@ -127,7 +138,7 @@ impl Paths {
             }
             all.insert(path, class);
         }
-        Self { classes, all, held: BTreeMap::new(), asked: BTreeSet::new() }
+        Self { classes, all, held: BTreeMap::new(), asked: BTreeSet::new(), has_contradictions: false }
     }
 
     /// Computes what everybody has, kind by kind, until there would be too much. Gives the last kind that fits.
@@ -144,7 +155,7 @@ impl Paths {
                 self.held.insert(key.clone(), held);
             }
             for (class, held) in self.classes.iter().zip(self.held.get(&key).into_iter().flatten()) {
-                let size = held.as_ref().map_or(0, |held| held.len()).saturating_mul(class.count);
+                let size = held.as_ref().map_or(0, |held| held.privileges.len()).saturating_mul(class.count);
                 let total = sizes.entry(class.kind).or_default();
                 *total = total.saturating_add(size);
             }
@@ -169,7 +180,12 @@ impl Paths {
         if privileges.is_empty() {
             return None;
         }
-        let held = Rc::new(privileges);
+        let mut ambiguous = BTreeSet::new();
+        if self.has_contradictions {
+            ambiguous = access.effective.ambiguous(&identity.id, path);
+            ambiguous.retain(|name| privileges.contains_key(name));
+        }
+        let held = Rc::new(OnPath { privileges, ambiguous });
         if let Some(same) = shared.get(&held) {
             return Some(Rc::clone(same));
         }

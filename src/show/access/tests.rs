@@ -439,7 +439,10 @@ fn a_token_of_its_own_rights_has_only_what_its_owner_has_too() {
 
 #[test]
 fn the_same_role_in_the_same_way_stands_in_one_line() {
-    let acl: String = (0..20).map(|vmid| format!("acl:1:/vms/{}:jim@pve:PVEVMUser:\n", 300 + vmid)).collect();
+    let acl = (0..20)
+        .map(|vmid| format!("acl:1:/vms/{}:jim@pve:PVEVMUser:\n", 300 + vmid))
+        .collect::<Vec<_>>()
+        .concat();
     let host = with(&acl);
     let all = text(&host, "");
     assert_eq!(
@@ -569,4 +572,36 @@ fn guests_that_cannot_be_listed_are_an_issue() {
         "{}",
         json["issues"]
     );
+}
+
+#[test]
+fn a_flag_that_upstream_decides_by_chance_is_said_to_be_ambiguous() {
+    let more =
+        "group:other:nancy@pve,jim@pve:\nacl:1:/vms:@managers:PVEVMUser:\nacl:0:/vms:@other:PVEVMUser:\n";
+    let host = with(more);
+    let json = json_of(&host, "");
+    let issues = json["issues"].as_array().unwrap();
+    let found: Vec<_> = issues.iter().filter(|issue| issue["code"] == "ambiguous-propagate").collect();
+    assert_eq!(found.len(), 1);
+    assert_eq!((&found[0]["path"], &found[0]["line"]), (&json!("/etc/pve/user.cfg"), &json!(19)));
+    assert!(
+        found[0]["message"].as_str().unwrap().starts_with("two groups of nancy@pve get PVEVMUser on /vms, ")
+    );
+    let nancy = &json["identities"]["nancy@pve"];
+    assert_eq!(keys(&nancy["ambiguous"]), ["/vms"]);
+    assert_eq!(nancy["privileges"]["/vms"]["VM.Console"], true);
+    assert_eq!(json["identities"]["jim@pve"].get("ambiguous"), None);
+    assert!(text(&host, "").contains("two groups of nancy@pve get PVEVMUser on /vms"));
+}
+
+#[test]
+fn dropped_and_suspicious_lines_are_issues_with_their_codes() {
+    let json = json_of(&with("acl:1:/vms:ghost@pve:PVEAuditor:\nacl:1:/vms:betty@pve:NoSuchRole:\n"), "");
+    let codes: Vec<(u64, &str)> = json["issues"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|issue| (issue["line"].as_u64().unwrap(), issue["code"].as_str().unwrap()))
+        .collect();
+    assert_eq!(codes, [(17, "dangling-subject"), (18, "unknown-role")]);
 }

@@ -312,13 +312,14 @@ fn detailed(right: &Right<'_>, named: usize) -> String {
     for (pool, of_pool) in &right.members {
         let paths = members(of_pool, named);
         if entry.path.strip_prefix("/pool/") == Some(pool) {
-            words += &format!(" and its members {paths}");
+            words.extend([" and its members ", &paths]);
         } else {
-            lent += &format!(", and through the pool {pool} on {paths}");
+            lent.extend([", and through the pool ", pool, " on ", &paths]);
         }
     }
     if !right.except.is_empty() {
-        words += &format!(" except {}", some(right.except.iter().map(except), right.except.len(), named));
+        let all = some(right.except.iter().map(except), right.except.len(), named);
+        words.extend([" except ", &all]);
     }
     words + &format!(" ({})", through(entry)) + &lent
 }

@@ -36,10 +36,11 @@ fn config() -> impl Strategy<Value = String> {
     let members = prop::sample::subsequence(vec!["a@pve", "b@pve", "c@pve"], 0..=3);
     (acl, members.clone(), members).prop_map(|(acl, g, h)| {
         let mut text = "user:a@pve:1:0::::::\nuser:b@pve:1:0::::::\ntoken:a@pve!ci:0:1::\n".to_owned();
-        text += &format!("group:g:{}:\ngroup:h:{}:\n", g.join(","), h.join(","));
+        text.extend(["group:g:", &g.join(","), ":\ngroup:h:", &h.join(","), ":\n"]);
         text += "pool:p::100,101:sa:\npool:p/q::102:sa,sb:\n";
         for (propagate, path, subject, role) in acl {
-            text += &format!("acl:{}:{path}:{subject}:{role}:\n", u8::from(propagate));
+            let propagate = if propagate { "1" } else { "0" };
+            text.extend(["acl:", propagate, ":", path, ":", subject, ":", role, ":\n"]);
         }
         text
     })
@@ -101,4 +102,18 @@ proptest! {
             }
         }
     }
+}
+
+#[test]
+fn what_takes_a_role_away_is_told_of_every_level_it_comes_from() {
+    let text = "user:a@pve:1:0::::::\npool:p::100:sa:\nacl:1:/:a@pve:PVEVMUser:\nacl:1:/pool:a@pve:PVEVMUser:\n\
+                acl:1:/storage/sa:a@pve:PVEVMUser:\nacl:0:/pool/p:a@pve:NoAccess:\n";
+    let cfg = user_cfg::parse(text, Release::Pve9).value;
+    let ledger = Ledger::of(&cfg);
+    let rights = ledger.rights(&ledger.of_user("a@pve"));
+    let of =
+        |path: &str| rights.iter().find(|right| right.entry.path == path).map(|right| right.except.clone());
+    assert_eq!(of("/"), Some(vec![Except::Alone("/pool/p"), Except::MembersOf("p")]));
+    assert_eq!(of("/pool"), Some(vec![Except::Alone("/pool/p")]));
+    assert_eq!(of("/storage/sa"), None);
 }

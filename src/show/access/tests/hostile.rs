@@ -8,8 +8,8 @@ use super::{answer, host, question};
 const NAMES: [&str; 3] = ["a\u{1b}[2J@pve", "b\u{202e}c@pve", "a\\u{1b}[2J@pve"];
 
 fn printed(typed: &str, as_json: bool) -> String {
-    let users: String = NAMES.iter().map(|name| format!("user:{name}:1:0:::::::\n")).collect();
-    let acl: String = NAMES.iter().map(|name| format!("acl:1:/vms:{name}:PVEVMUser:\n")).collect();
+    let users = NAMES.iter().map(|name| format!("user:{name}:1:0:::::::\n")).collect::<Vec<_>>().concat();
+    let acl = NAMES.iter().map(|name| format!("acl:1:/vms:{name}:PVEVMUser:\n")).collect::<Vec<_>>().concat();
     let cfg = format!("user:root@pam:1:0::::%1b]0;x::\n{users}group:g:{}:%1B[31m:\n{acl}", NAMES[1]);
     answer(&host(&[("/etc/pve/user.cfg", &cfg)]), &question(typed), as_json).unwrap()
 }

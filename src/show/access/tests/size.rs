@@ -8,7 +8,8 @@ use crate::show::access::rights::{Ledger, Member};
 
 /// A group of many users who see many guests.
 fn many(users: usize, guests: usize) -> String {
-    let lines: String = (0..users).map(|number| format!("user:u{number}@pve:1:0::::::\n")).collect();
+    let lines =
+        (0..users).map(|number| format!("user:u{number}@pve:1:0::::::\n")).collect::<Vec<_>>().concat();
     let members: Vec<String> = (0..users).map(|number| format!("u{number}@pve")).collect();
     let vms: Vec<String> = (0..guests).map(|number| (100 + number).to_string()).collect();
     format!(
