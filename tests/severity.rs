@@ -106,3 +106,29 @@ fn leavers_weigh_more_where_they_have_tokens() {
     let found = failing("authentication/realm-never-synchronised", &files);
     assert_eq!(found, severities(&[("corp", Severity::Medium), ("bare", Severity::Low)]));
 }
+
+#[test]
+fn what_is_left_over_or_shared_weighs_what_it_could_do() {
+    let text = "user:root@pam:0:0::::::\ntoken:root@pam!ci:0:0::\nuser:old@pve:0:0::::::\n\
+        user:look@pve:0:0::::::\nuser:help@pve:1:0::::::\ntoken:help@pve!ci:0:1::\ntoken:help@pve!vm:0:0::\n\n\
+        acl:1:/vms:old@pve,help@pve:PVEVMUser:\nacl:1:/:look@pve:PVEAuditor:\nacl:1:/vms:help@pve!vm:NoAccess:\n\
+        acl:1:/vms:help@pve!ci:PVEAuditor:\n";
+    let files = [("/etc/pve/user.cfg", text)];
+    let of = |check: &str| failing(check, &files);
+    let dormant = [("old@pve", Severity::Low), ("look@pve", Severity::Info)];
+    assert_eq!(of("access/dormant-account-with-rights"), severities(&dormant));
+    assert_eq!(of("access/token-left-over"), severities(&[("root@pam!ci", Severity::Low)]));
+    let endless = [("help@pve!ci", Severity::Info), ("help@pve!vm", Severity::Low)];
+    assert_eq!(of("access/token-without-expiry"), severities(&endless));
+    let ignored = [("help@pve!vm", Severity::Medium)];
+    assert_eq!(of("access/acl-of-token-without-separation"), severities(&ignored));
+}
+
+#[test]
+fn a_denial_with_a_hole_weighs_more_than_one_with_an_exception_that_was_meant() {
+    let text = "user:root@pam:1:0::::::\nuser:eve@pve:1:0::::::\nuser:tom@pve:1:0::::::\n\
+        group:ops:tom@pve::\n\nacl:1:/vms:eve@pve,tom@pve:NoAccess:\nacl:1:/vms/100:eve@pve,@ops:PVEVMUser:\n";
+    let found = failing("access/no-access-without-effect", &[("/etc/pve/user.cfg", text)]);
+    let wanted = [("/vms eve@pve", Severity::Info), ("/vms tom@pve", Severity::Low)];
+    assert_eq!(found, severities(&wanted));
+}
