@@ -6,7 +6,7 @@
 
 mod ambiguous;
 mod grants;
-mod sets;
+pub(super) mod sets;
 #[cfg(test)]
 mod tests;
 mod tree;
@@ -26,6 +26,10 @@ pub type Privileges = BTreeMap<&'static str, bool>;
 pub type Roles<'a> = BTreeMap<&'a str, bool>;
 
 pub use grants::GRANTS_LIMIT;
+
+/// What the path of a guest that somebody may create in a pool starts with; the ACL path of the pool follows. No path
+/// of an ACL can have a space.
+pub(super) const NEW_GUEST_OF: &str = "/vms/* of ";
 
 /// Computes effective privileges from user.cfg.
 #[derive(Debug)]
@@ -91,11 +95,42 @@ impl<'a> Effective<'a> {
         self.roles.names(power.held).map(|(bit, name)| (name, power.wide.contains(bit))).collect()
     }
 
+    /// The privileges of [`Effective::privileges`] as a set.
+    pub(super) fn held(&self, id: &str, path: &str) -> Set {
+        self.power(id, path, Want::Flags).held
+    }
+
     /// The privileges ACLs and pools give this subject on `path`, nothing else considered: neither that `root@pam`
     /// has them all nor the owner of a token.
     pub fn granted_to(&self, subject: Subject<'_>, path: &str) -> Privileges {
         let power = self.granted(subject, path, Want::Flags);
         self.roles.names(power.held).map(|(bit, name)| (name, power.wide.contains(bit))).collect()
+    }
+
+    /// The privileges of [`Effective::granted_to`] as a set.
+    pub(super) fn held_by(&self, subject: Subject<'_>, path: &str) -> Set {
+        self.granted(subject, path, Want::Flags).held
+    }
+
+    /// These privileges as a set, every one of the release where none is named; `None` if the release does not know
+    /// one of them.
+    pub(super) fn set_of(&self, all: &[&str]) -> Option<Set> {
+        if all.is_empty() {
+            return Some(self.roles.every());
+        }
+        let mut bits = all.iter().map(|name| self.roles.bit(name));
+        bits.try_fold(Set::default(), |set, bit| Some(set.or(bit?)))
+    }
+
+    /// The privileges that only look: those whose names end in `.Audit`.
+    pub(super) fn looking(&self) -> Set {
+        let all = self.roles.names(self.roles.every());
+        all.filter(|(_, name)| name.ends_with(".Audit")).fold(Set::default(), |set, (bit, _)| set.or(bit))
+    }
+
+    /// The privileges of a role; none if there is no such role.
+    pub(super) fn of_role(&self, role: &str) -> Set {
+        self.roles.id(role).map(|id| self.roles.privileges(id)).unwrap_or_default()
     }
 
     /// How many parts the path of the ACL entries has that decide for this subject on `path`, pools aside: 0 is
@@ -184,7 +219,7 @@ impl<'a> Effective<'a> {
             return roles;
         }
         let mut lent = Held::new();
-        for pool in self.pools.get(path).into_iter().flatten() {
+        for pool in self.pools_of(path) {
             lent.extend(self.on_path(subject, pool));
         }
         if is_no_access(&lent) {
@@ -196,6 +231,12 @@ impl<'a> Effective<'a> {
             }
         }
         roles
+    }
+
+    /// The ACL paths of the pools the guest or storage of this path is a direct member of.
+    pub(super) fn pools_of<'p>(&'p self, path: &'p str) -> impl Iterator<Item = &'p str> {
+        let would_be = path.strip_prefix(NEW_GUEST_OF);
+        would_be.into_iter().chain(self.pools.get(path).into_iter().flatten().map(String::as_str))
     }
 
     /// The roles of the deepest level of the path that says anything about the subject.

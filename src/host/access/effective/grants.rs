@@ -33,7 +33,7 @@ impl<'a> Effective<'a> {
             Some(None) => return Vec::new(),
             Some(bit) => bit,
         };
-        let pools = self.pools.get(path).into_iter().flatten().map(String::as_str);
+        let pools = self.pools_of(path);
         // What NoAccess wiped gives nothing.
         let held = self.with_pools(subject, path);
         let mut found = Vec::new();

@@ -7,10 +7,10 @@ use crate::formats::user_cfg::roles::{ADMINISTRATOR, NO_ACCESS, builtin_roles, p
 
 /// A set of privileges of one release; no release has more than 64.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(super) struct Set(u64);
+pub(in crate::host::access) struct Set(u64);
 
 impl Set {
-    pub(super) fn or(self, other: Self) -> Self {
+    pub(in crate::host::access) fn or(self, other: Self) -> Self {
         Self(self.0 | other.0)
     }
 
@@ -18,8 +18,18 @@ impl Set {
         Self(self.0 & other.0)
     }
 
+    /// Whether every privilege of `other` is in the set.
+    pub(in crate::host::access) fn contains_all(self, other: Self) -> bool {
+        self.0 & other.0 == other.0
+    }
+
+    /// Whether it has no privilege.
+    pub(in crate::host::access) fn is_empty(self) -> bool {
+        self.0 == 0
+    }
+
     /// Whether any privilege of `other` is in the set.
-    pub(super) fn contains(self, other: Self) -> bool {
+    pub(in crate::host::access) fn contains(self, other: Self) -> bool {
         self.0 & other.0 != 0
     }
 }
@@ -74,6 +84,13 @@ impl<'a> RoleTable<'a> {
     pub(super) fn names(&self, set: Set) -> impl Iterator<Item = (Set, &'static str)> {
         let bits = (0..u64::BITS).filter_map(|place| 1_u64.checked_shl(place)).map(Set);
         bits.zip(self.privileges.iter().copied()).filter(move |(bit, _)| set.contains(*bit))
+    }
+
+    /// Every privilege of the release.
+    pub(super) fn every(&self) -> Set {
+        (0..self.privileges.len())
+            .filter_map(|place| 1_u64.checked_shl(u32::try_from(place).ok()?))
+            .fold(Set::default(), |set, bit| set.or(Set(bit)))
     }
 
     pub(super) fn id(&self, role: &str) -> Option<RoleId> {

