@@ -32,14 +32,14 @@ const ALWAYS: [&str; 10] = [
 /// whole kinds of paths are left out, and an issue says so. Paths that were asked for always stay.
 const LIMIT: usize = 20_000_000;
 
-/// Why a path is shown. What comes later is left out first.
+/// Why a path is shown. What comes later is left out before the others.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Kind {
     Asked,
     Always,
-    Acl,
     Pool,
     Storage,
+    Acl,
     Guest,
 }
 
@@ -112,8 +112,8 @@ impl Paths {
         let mut new = Self::sorted(access.cfg, kinds);
         new.asked.clone_from(&asked.privileges);
         new.has_contradictions = !contradictions(access).is_empty();
-        let last = new.compute(limit, access, asked);
-        new.leave_out(last, issues);
+        let too_many = new.compute(limit, access, asked);
+        new.leave_out(&too_many, issues);
         new
     }
 
@@ -141,8 +141,8 @@ impl Paths {
         Self { classes, all, held: BTreeMap::new(), asked: BTreeSet::new(), has_contradictions: false }
     }
 
-    /// Computes what everybody has, kind by kind, until there would be too much. Gives the last kind that fits.
-    fn compute(&mut self, limit: usize, access: &Access<'_>, asked: &Asked) -> Option<Kind> {
+    /// Computes what everybody has. Gives the kinds of paths for which that is too much to list, beside the others.
+    fn compute(&mut self, limit: usize, access: &Access<'_>, asked: &Asked) -> BTreeSet<Kind> {
         let named: BTreeSet<&str> = access.ledger.named().collect();
         let mut sizes: BTreeMap<Kind, usize> = BTreeMap::new();
         let mut shared: BTreeSet<Held> = BTreeSet::new();
@@ -161,11 +161,13 @@ impl Paths {
             }
         }
         let mut total = 0_usize;
-        let fits = sizes.into_iter().take_while(|(kind, size)| {
-            total = total.saturating_add(*size);
-            *kind <= Kind::Always || total <= limit
+        sizes.retain(|kind, size| {
+            let with = total.saturating_add(*size);
+            let fits = *kind <= Kind::Always || with <= limit;
+            total = if fits { with } else { total };
+            !fits
         });
-        fits.last().map(|(kind, _)| kind)
+        sizes.into_keys().collect()
     }
 
     fn on<'h>(
@@ -193,22 +195,21 @@ impl Paths {
         Some(held)
     }
 
-    /// Drops the kinds of paths behind the last one that fits, and says so.
-    fn leave_out(&mut self, last: Option<Kind>, issues: &mut Vec<Issue>) {
-        let Some(last) = last else { return };
+    /// Drops kinds of paths, and says so.
+    fn leave_out(&mut self, too_many: &BTreeSet<Kind>, issues: &mut Vec<Issue>) {
         let mut gone: BTreeMap<Kind, usize> = BTreeMap::new();
-        for class in self.classes.iter().filter(|class| class.kind > last) {
+        for class in self.classes.iter().filter(|class| too_many.contains(&class.kind)) {
             *gone.entry(class.kind).or_default() += class.count;
         }
         for (kind, count) in gone {
             let what = format!(
-                "gives too many privileges to list: the {count} paths {} are left out; --path and --id ask for them",
+                "gives too many privileges to list: paths {} are left out ({count}); --path and --id ask for them",
                 kind.words()
             );
             issues.push(Issue::new(USER_CFG, PATHS_LEFT_OUT, what));
         }
         let classes = &self.classes;
-        self.all.retain(|_, class| classes.get(*class).is_some_and(|class| class.kind <= last));
+        self.all.retain(|_, class| classes.get(*class).is_some_and(|class| !too_many.contains(&class.kind)));
     }
 
     /// The privileges somebody has, by path, without the paths on which there are none.
@@ -245,11 +246,11 @@ fn default_paths(access: &Access<'_>, issues: &mut Vec<Issue>) -> BTreeMap<Strin
     for path in ALWAYS {
         add(path.to_owned(), Kind::Always);
     }
-    for entry in &access.cfg.acl {
-        add(entry.path.clone(), Kind::Acl);
-    }
     for pool in access.cfg.pools.keys() {
         add(format!("/pool/{pool}"), Kind::Pool);
+    }
+    for entry in &access.cfg.acl {
+        add(entry.path.clone(), if entry.path.starts_with("/storage/") { Kind::Storage } else { Kind::Acl });
     }
     for (path, _) in pools(access.cfg) {
         let kind = if path.starts_with("/vms/") { Kind::Guest } else { Kind::Storage };

@@ -29,7 +29,7 @@ fn whole_kinds_of_paths_are_left_out_for_size_and_an_issue_says_so() {
     assert_eq!(issues[0].code, "paths-left-out");
     assert_eq!(
         issues[0].message,
-        "gives too many privileges to list: the 200 paths of guests are left out; --path and --id ask for them"
+        "gives too many privileges to list: paths of guests are left out (200); --path and --id ask for them"
     );
     let held = |id: &str| -> Vec<String> {
         paths.held(&access, &access.identities[id]).map(|(path, _)| path.to_owned()).collect()
