@@ -15,6 +15,7 @@ use crate::catalogue::{self, Severity};
 use crate::files::{Files, InputOutcome};
 use crate::formats::release::Release;
 use crate::host::Host;
+use crate::host::firewall::reach::Target;
 use crate::live::Live;
 use crate::policy::Policy;
 use crate::report::text::Style;
@@ -93,7 +94,23 @@ enum Command {
     Show {
         /// The fact
         fact: show::Name,
+        #[command(flatten)]
+        question: Question,
     },
+}
+
+/// One question of `show reach`.
+#[derive(Debug, Args)]
+struct Question {
+    /// With reach: what becomes of packets from this address
+    #[arg(long, value_name = "ADDRESS", requires = "to", requires = "port")]
+    from: Option<std::net::IpAddr>,
+    /// With reach: on the way to the node or a guest
+    #[arg(long, value_name = "node|guest/ID", requires = "from", value_parser = show::reach::target)]
+    to: Option<Target>,
+    /// With reach: and to this port
+    #[arg(long, value_name = "tcp/PORT", requires = "from", value_parser = show::reach::port)]
+    port: Option<(u16, u16)>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -142,7 +159,7 @@ fn run(arguments: Vec<OsString>, out: &mut dyn Write, terminal: bool) -> u8 {
         None => audit(&arguments, out, terminal),
         Some(Command::Checks) => printed(&pages::checks(json(&arguments.common, terminal)), out),
         Some(Command::Explain { id }) => explain(&arguments, id, out, terminal),
-        Some(Command::Show { fact }) => show(&arguments, *fact, out, terminal),
+        Some(Command::Show { fact, question }) => show(&arguments, *fact, question, out, terminal),
     };
     result.unwrap_or_else(|failure| {
         complain(&failure.message);
@@ -206,9 +223,30 @@ fn explain(arguments: &Arguments, id: &str, out: &mut dyn Write, terminal: bool)
     printed(&pages::explain(check, json(&arguments.common, terminal)), out)
 }
 
-fn show(arguments: &Arguments, fact: show::Name, out: &mut dyn Write, terminal: bool) -> Result<u8, Failure> {
+fn show(
+    arguments: &Arguments,
+    fact: show::Name,
+    question: &Question,
+    out: &mut dyn Write,
+    terminal: bool,
+) -> Result<u8, Failure> {
+    let asked = match (question.from, question.to, question.port) {
+        (Some(from), Some(to), Some((protocol, port))) => {
+            Some(show::reach::Question { from, to, protocol, port })
+        }
+        _ => None,
+    };
+    if asked.is_some() && fact != show::Name::Reach {
+        return Err(Failure::new(USAGE, "--from, --to and --port belong to `show reach`"));
+    }
     let host = open(&arguments.common)?;
-    match show::show(&host, fact) {
+    let now = arguments.common.now.unwrap_or_else(clock);
+    host.set_clock(now);
+    let shown = match asked {
+        Some(question) => show::reach::answer(&host, &question, now.as_second()),
+        None => show::show(&host, fact),
+    };
+    match shown {
         Ok(shown) => printed(&shown.print(json(&arguments.common, terminal)), out),
         Err(why) => Err(Failure::new(COULD_NOT_RUN, why)),
     }

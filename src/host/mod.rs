@@ -102,6 +102,11 @@ impl Host {
         self.clock.get_or_init(|| now);
     }
 
+    /// The clock of the run, Unix time; 0 where none was set.
+    pub(crate) fn clock(&self) -> i64 {
+        self.clock.get().map_or(0, |now| now.as_second())
+    }
+
     /// Whether this is the running host.
     pub fn is_live(&self) -> bool {
         self.live.is_some()

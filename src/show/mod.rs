@@ -3,6 +3,7 @@
 mod access;
 mod apt;
 mod guests;
+pub mod reach;
 mod sshd;
 mod storage;
 
@@ -32,6 +33,8 @@ pub enum Name {
     Guests,
     /// Package sources as apt merges them
     Apt,
+    /// Who reaches the node and its guests through the firewall, and which line decides
+    Reach,
 }
 
 /// A fact ready to be printed.
@@ -102,6 +105,7 @@ pub fn show(host: &Host, name: Name) -> Result<Shown, String> {
         Name::Access => access::shown(host),
         Name::Guests => guests::shown(host),
         Name::Apt => apt::shown(host),
+        Name::Reach => reach::shown(host, host.clock()),
     }
 }
 

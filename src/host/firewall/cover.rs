@@ -52,7 +52,39 @@ impl Intervals {
     }
 
     fn union(&self, other: &Self) -> Self {
+        if self.0.is_empty() {
+            return other.clone();
+        }
+        if other.0.is_empty() {
+            return self.clone();
+        }
         Self::of(self.0.iter().chain(&other.0).copied().collect())
+    }
+
+    /// What is left of the set without the other: one step through both.
+    fn subtract(&self, other: &Self) -> Self {
+        let (mut result, mut theirs) = (Vec::new(), other.0.iter().peekable());
+        for (first, last) in &self.0 {
+            let mut start = Some(*first);
+            while let Some((from, to)) = theirs.peek().filter(|(from, _)| from <= last) {
+                if let Some(begin) = start.filter(|begin| begin < from) {
+                    result.push((begin, from - 1));
+                }
+                if to > last {
+                    start = None;
+                    break;
+                }
+                start = match start {
+                    Some(begin) if *to < begin => Some(begin),
+                    _ => to.checked_add(1),
+                };
+                theirs.next();
+            }
+            if let Some(begin) = start.filter(|begin| begin <= last) {
+                result.push((begin, *last));
+            }
+        }
+        Self(result)
     }
 
     fn intersect(&self, other: &Self) -> Self {
@@ -64,21 +96,6 @@ impl Intervals {
                 result.push((first, last));
             }
             if a.1 < b.1 { left = ours.next() } else { right = theirs.next() }
-        }
-        Self(result)
-    }
-
-    /// All numbers up to `limit` that are not in the set.
-    fn complement(&self, limit: u128) -> Self {
-        let (mut result, mut next) = (Vec::new(), Some(0));
-        for (first, last) in &self.0 {
-            if let Some(start) = next.filter(|start| start < first) {
-                result.push((start, first - 1));
-            }
-            next = last.checked_add(1);
-        }
-        if let Some(start) = next.filter(|start| *start <= limit) {
-            result.push((start, limit));
         }
         Self(result)
     }
@@ -242,15 +259,17 @@ impl AddressSet {
     /// The addresses of this set that are not in the other.
     #[must_use]
     pub fn subtract(&self, other: &Self) -> Self {
-        Self {
-            v4: self.v4.intersect(&other.v4.complement(largest(Family::V4))),
-            v6: self.v6.intersect(&other.v6.complement(largest(Family::V6))),
-        }
+        Self { v4: self.v4.subtract(&other.v4), v6: self.v6.subtract(&other.v6) }
     }
 
     /// Whether the address is in the set.
     pub fn contains(&self, address: IpAddr) -> bool {
         self.of_family(Family::of(address)).contains(to_number(address))
+    }
+
+    /// Whether the sets have an address in common.
+    pub fn meets(&self, other: &Self) -> bool {
+        !self.intersect(other).is_empty()
     }
 
     /// Whether all addresses of the other set are in this one.
