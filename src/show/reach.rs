@@ -11,7 +11,7 @@ use crate::formats::firewall::address::Family;
 use crate::host::Host;
 use crate::host::firewall::Backend;
 use crate::host::firewall::cover::AddressSet;
-use crate::host::firewall::reach::{Exposure, Outcome, Part, Place, Reach, TCP, Target, UDP};
+use crate::host::firewall::reach::{Exposure, LOOPBACK, Outcome, Part, Place, Reach, TCP, Target, UDP};
 
 /// Most networks of a set that are shown in the table.
 const MOST_NETWORKS: usize = 4;
@@ -99,11 +99,17 @@ fn place(place: &Place<'_>) -> Value {
         }
     };
     put("implicit", place.implicit.map(|name| json!(name)));
-    put("path", place.path.map(|path| json!(path)));
-    put("line", place.line.map(|line| json!(line)));
+    put("path", place.path.filter(|_| place.implicit.is_none()).map(|path| json!(path)));
+    put("line", place.line.filter(|_| place.implicit.is_none()).map(|line| json!(line)));
     put("interface", place.interface.map(|name| json!(name)));
     put("called_from", place.call.map(|(path, line)| json!({ "path": path, "line": line })));
     Value::Object(rule)
+}
+
+/// The line that makes upstream add a rule without one.
+fn because(place: &Place<'_>) -> Option<Value> {
+    place.implicit?;
+    Some(json!({ "path": place.path?, "line": place.line }))
 }
 
 fn place_text(place: &Place<'_>) -> String {
@@ -149,12 +155,16 @@ pub fn answer(host: &Host, question: &Question, now: i64) -> Result<Shown, Strin
     });
     let mut text = format!("{}  {}\n", part.outcome.name(), place_text(&part.place));
     let map = json.as_object_mut();
-    if let (Some(map), Some(why)) = (map, &why) {
-        map.insert("why".to_owned(), json!(why));
-        let _ = write!(text, "why: {why}\n");
+    if let Some(map) = map {
+        let why = why.as_ref().map(|why| ("why".to_owned(), json!(why)));
+        let because = because(&part.place).map(|because| ("because".to_owned(), because));
+        map.extend(why.into_iter().chain(because));
+    }
+    if let Some(why) = &why {
+        let _ = writeln!(text, "why: {why}");
     }
     if let Some(refusal) = refusal {
-        let _ = write!(text, "the ruleset is not loaded: {}\n", refusal.what);
+        let _ = writeln!(text, "the ruleset is not loaded: {}", refusal.what);
     }
     Ok(Shown { json, text })
 }
@@ -169,7 +179,7 @@ pub(super) fn shown(host: &Host, now: i64) -> Result<Shown, String> {
     let mut targets = Vec::new();
     let mut text = String::new();
     let mut add = |name: &str, rows: Vec<(String, Exposure<'_>)>| {
-        let _ = write!(text, "{name}\n");
+        let _ = writeln!(text, "{name}");
         let rows: Vec<Value> = rows
             .into_iter()
             .map(|(port, exposure)| {
@@ -200,9 +210,14 @@ pub(super) fn shown(host: &Host, now: i64) -> Result<Shown, String> {
         add(&format!("guest/{}", guest.vmid), rows.collect());
     }
     let refusal = reach.load_failed();
+    let leak = reach.mark_leak();
+    if let Some(leak) = &leak {
+        let _ = writeln!(text, "every packet of a filtered guest to the node: ACCEPT {}", place_text(leak));
+    }
     let json = json!({
         "backend": backend(&reach),
         "load_failed": refusal.is_some(),
+        "mark_leak": leak.as_ref().and_then(because),
         "targets": targets,
         "issues": issues(&reach.doubts()),
     });
@@ -210,7 +225,7 @@ pub(super) fn shown(host: &Host, now: i64) -> Result<Shown, String> {
     let mut head = format!("backend  {}\n", name.as_str().unwrap_or("unknown"));
     if let Some(refusal) = refusal {
         let line = refusal.line.map(|line| format!(":{line}")).unwrap_or_default();
-        let _ = write!(head, "not loaded  {}{line}: {}\n", refusal.path, refusal.what);
+        let _ = writeln!(head, "not loaded  {}{line}: {}", refusal.path, refusal.what);
     }
     Ok(Shown { json, text: head + &text })
 }
@@ -249,8 +264,11 @@ fn parts(exposure: &Exposure<'_>) -> Vec<Value> {
             "verdict": part.outcome.name(),
             "rule": place(&part.place),
         });
-        if let (Outcome::Unknown { why, .. }, Some(map)) = (&part.outcome, shown.as_object_mut()) {
-            map.insert("why".to_owned(), json!(why.as_ref()));
+        if let Some(map) = shown.as_object_mut() {
+            if let Outcome::Unknown { why, .. } = &part.outcome {
+                map.insert("why".to_owned(), json!(why.as_ref()));
+            }
+            map.extend(because(&part.place).map(|because| ("because".to_owned(), because)));
         }
         shown
     };
@@ -271,13 +289,14 @@ fn class(set: &AddressSet) -> &'static str {
 
 fn lines(port: &str, exposure: &Exposure<'_>) -> String {
     let mut text = String::new();
-    for (index, part) in exposure.parts.iter().enumerate() {
+    let outside = exposure.parts.iter().filter(|part| part.place.implicit != Some(LOOPBACK));
+    for (index, part) in outside.enumerate() {
         let name = if index == 0 { port } else { "" };
-        let from = networks(&part.sources);
+        let from = networks(&exposure.rounded(&part.sources));
         let _ =
-            write!(text, "  {name:<16} {:<8} {from:<44} {}\n", part.outcome.name(), place_text(&part.place));
+            writeln!(text, "  {name:<16} {:<8} {from:<44} {}", part.outcome.name(), place_text(&part.place));
         if let Outcome::Unknown { why, .. } = &part.outcome {
-            let _ = write!(text, "  {:<16} {:<8} {why}\n", "", "");
+            let _ = writeln!(text, "  {:<16} {:<8} {why}", "", "");
         }
     }
     text

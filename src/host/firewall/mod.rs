@@ -6,7 +6,6 @@
 pub mod cover;
 pub mod exposure;
 pub mod reach;
-pub mod rules;
 
 #[cfg(test)]
 mod tests;

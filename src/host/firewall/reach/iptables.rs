@@ -7,7 +7,7 @@ use std::net::IpAddr;
 use std::rc::Rc;
 
 use super::walk::{Addresses, Among, Chain, PortRanges, Step};
-use super::{Card, CardChain, Place, Reach, Rules, TCP, UDP};
+use super::{Card, CardChain, LOOPBACK, Place, Reach, Rules, TCP, UDP};
 use crate::formats::firewall::address::{Address, Cidr, Family};
 use crate::formats::firewall::macros::Row;
 use crate::formats::firewall::names::{Found, Names};
@@ -327,20 +327,20 @@ fn management(reach: &Reach<'_>, datacenter: &Firewall) -> Among {
     let names = Names::of(datacenter, None);
     let set = datacenter.sets.get(MANAGEMENT);
     if let Some(alias) = datacenter.aliases.get(LOCAL_NETWORK) {
-        return Among::known(with_local(set, &names, Some(alias.cidr)));
+        return Among::known(with_local(set, &names, &[alias.cidr]));
     }
     let local = reach.local().network();
-    let members = with_local(set, &names, None);
-    Among { sure: Rc::new(members.union(&local.sure)), maybe: local.maybe }
+    let members = with_local(set, &names, &local.sure.networks());
+    Among { sure: Rc::new(members), maybe: local.maybe }
 }
 
 /// The members of the set and a network that is added to them: the longest prefix decides.
-fn with_local(set: Option<&IpSet>, names: &Names<'_>, local: Option<Cidr>) -> AddressSet {
+fn with_local(set: Option<&IpSet>, names: &Names<'_>, local: &[Cidr]) -> AddressSet {
     use crate::formats::firewall::{Member, MemberAddress};
     let mut all =
         set.cloned().unwrap_or(IpSet { members: Vec::new(), whole: Vec::new(), comment: None, line: 0 });
-    all.members.extend(local.map(|cidr| Member {
-        what: MemberAddress::Network(cidr),
+    all.members.extend(local.iter().map(|cidr| Member {
+        what: MemberAddress::Network(*cidr),
         nomatch: false,
         comment: None,
         line: 0,
@@ -358,7 +358,7 @@ pub(super) fn node<'h>(reach: &Reach<'h>, datacenter: &'h File, node: &'h File) 
     let mut builder = Builder::new(reach, datacenter);
     builder.chain.addresses = reach.local().addresses();
     builder.marked = marked(reach);
-    builder.add(Step::all(Verdict::Accept, Place::named("loopback"), loopback(reach)));
+    builder.add(Step::all(Verdict::Accept, Place::named(LOOPBACK), loopback(reach)));
     builder.blacklist(datacenter);
     for file in [node, datacenter] {
         let names = Names::of(&file.firewall, Some(&datacenter.firewall));
@@ -370,6 +370,24 @@ pub(super) fn node<'h>(reach: &Reach<'h>, datacenter: &'h File, node: &'h File) 
     let line = datacenter.firewall.options.policy_in.as_ref().map(|policy| policy.line);
     builder
         .policy(datacenter.firewall.policy_in(), Place::named("policy").because_of(&datacenter.path, line));
+    builder.chain
+}
+
+/// The same of a node without rules of its own, and of nothing but cluster.fw.
+pub(super) fn cluster<'h>(reach: &Reach<'h>, datacenter: &'h File) -> Chain<'h> {
+    let mut builder = Builder::new(reach, datacenter);
+    builder.blacklist(datacenter);
+    let behind = |rule: &Rule| {
+        let unknown = |name: &str| {
+            Among::perhaps(AddressSet::everything(), &format!("it hangs on the interface {name}"))
+        };
+        Some(rule.interface.as_deref().map(unknown))
+    };
+    builder.rules(datacenter, Names::of(&datacenter.firewall, None), &datacenter.path, behind);
+    add_management(&mut builder);
+    let line = datacenter.firewall.options.policy_in.as_ref().map(|policy| policy.line);
+    let place = Place::named("policy").because_of(&datacenter.path, line);
+    builder.policy(datacenter.firewall.policy_in(), place);
     builder.chain
 }
 

@@ -23,6 +23,7 @@ use self::walk::Chain;
 use super::cover::AddressSet;
 use super::{Backend, File};
 use crate::formats::firewall::Verdict;
+use crate::formats::firewall::address::Family;
 use crate::host::guests::Guest;
 use crate::host::{Doubt, Host, Stop};
 
@@ -32,6 +33,9 @@ pub use self::load::Refusal;
 pub const TCP: u16 = 6;
 /// Protocol number of UDP.
 pub const UDP: u16 = 17;
+
+/// The name of the rule for packets that never leave the node.
+pub const LOOPBACK: &str = "loopback";
 
 /// What happens to a packet.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -52,13 +56,12 @@ pub enum Outcome {
 }
 
 impl Outcome {
-    /// 0 for the most open outcome.
+    /// 0 for the most open outcome. An answer opens nothing.
     fn closedness(&self) -> u8 {
         match self {
             Self::Accept => 0,
             Self::Unknown { .. } => 1,
-            Self::Reject => 2,
-            Self::Drop => 3,
+            Self::Reject | Self::Drop => 2,
         }
     }
 
@@ -181,6 +184,18 @@ impl<'a> Exposure<'a> {
         self.those(|part| matches!(part.outcome, Outcome::Unknown { .. }))
     }
 
+    /// A set of sources for people: with those that never leave the node, if that makes it shorter.
+    pub fn rounded(&self, set: &AddressSet) -> AddressSet {
+        let inside = self.those(|part| part.place.implicit == Some(LOOPBACK));
+        let of = |family| {
+            let whole = AddressSet::family(family);
+            let own = set.intersect(&whole);
+            let with = own.union(&inside.intersect(&whole));
+            if with.networks().len() < own.networks().len() { with } else { own }
+        };
+        of(Family::V4).union(&of(Family::V6))
+    }
+
     /// What becomes of one source.
     pub fn of(&self, source: IpAddr) -> Option<&Part<'a>> {
         self.parts.iter().find(|part| part.sources.contains(source))
@@ -201,6 +216,7 @@ pub struct Reach<'h> {
     host: &'h Host,
     now: i64,
     node_chain: OnceCell<Chain<'h>>,
+    cluster_chain: OnceCell<Chain<'h>>,
     local: OnceCell<Local>,
     sets: iptables::Sets,
     nft_sets: nftables::Sets,
@@ -214,6 +230,7 @@ impl Host {
             host: self,
             now,
             node_chain: OnceCell::new(),
+            cluster_chain: OnceCell::new(),
             local: OnceCell::new(),
             sets: iptables::Sets::default(),
             nft_sets: nftables::Sets::default(),
@@ -319,7 +336,6 @@ impl<'h> Reach<'h> {
 
     /// With nothing loaded for IPv6 everybody gets in through it.
     fn without_unloaded_v6(&self, exposure: Exposure<'h>) -> Exposure<'h> {
-        use crate::formats::firewall::address::Family;
         let Some(refusal) = &self.refusals().ipv6 else { return exposure };
         let (v4, v6) = (AddressSet::family(Family::V4), AddressSet::family(Family::V6));
         let kept =
@@ -345,6 +361,16 @@ impl<'h> Reach<'h> {
         let chain = self.chain_of_node(datacenter, node, backend);
         let parts = chain.walk(protocol, port);
         self.without_unloaded_v6(Exposure { filtering: true, parts })
+    }
+
+    /// Who would reach a TCP port of a node without rules of its own.
+    ///
+    /// # Errors
+    /// Why cluster.fw is not known.
+    pub fn of_cluster(&self, port: u16) -> Result<Exposure<'h>, String> {
+        let datacenter = self.datacenter()?;
+        let chain = self.cluster_chain.get_or_init(|| iptables::cluster(self, datacenter));
+        Ok(Exposure { filtering: true, parts: chain.walk(TCP, port) })
     }
 
     fn chain_of_node(&self, datacenter: &'h File, node: &'h File, backend: Backend) -> &Chain<'h> {

@@ -7,7 +7,7 @@ use std::rc::Rc;
 use super::iptables::{MOST_STEPS, both, loopback, with_ports};
 use super::load::{Refusal, sources};
 use super::walk::{Addresses, Among, Chain, PortRanges, Step};
-use super::{Card, CardChain, Place, Reach, Rules, TCP, UDP};
+use super::{Card, CardChain, LOOPBACK, Place, Reach, Rules, TCP, UDP};
 use crate::formats::firewall::address::{Cidr, Family, Scope};
 use crate::formats::firewall::macros::{self, MACROS, Row};
 use crate::formats::firewall::nft::{self, Address, Member, Name, Ports, Rule, Target};
@@ -432,7 +432,7 @@ pub(super) fn node<'h>(reach: &Reach<'h>, datacenter: &'h File, node: &'h File) 
     let Some(mut builder) = builder(reach, datacenter, None) else { return Chain::default() };
     builder.chain.addresses = reach.local().addresses();
     let everybody = || Among::known(AddressSet::everything());
-    builder.add(Step::all(Verdict::Accept, Place::named("loopback"), loopback(reach)));
+    builder.add(Step::all(Verdict::Accept, Place::named(LOOPBACK), loopback(reach)));
     let step = Step::all(Verdict::Accept, Place::named("management-set"), builder.management.clone());
     builder.add(step.for_ports(TCP, &MANAGEMENT_PORTS));
     builder.add(

@@ -166,12 +166,14 @@ impl<'a> Chain<'a> {
     fn choices(&self, steps: &[&Step<'a>]) -> (Vec<Choice>, bool) {
         /// A source port that ordinary clients use.
         const ORDINARY: u16 = 50_000;
-        let mut sports = BTreeSet::from([ORDINARY]);
+        let mut turns = BTreeSet::new();
         for (first, last) in
             steps.iter().filter_map(|step| step.sport.as_ref()).flat_map(|ports| ports.iter())
         {
-            sports.extend([*first, last.saturating_add(1)].into_iter().filter(|port| *port > 0));
+            // One port below, one of and one above the range.
+            turns.extend([1, *first, last.saturating_add(1)].into_iter().filter(|port| *port > 0));
         }
+        let sports: Vec<u16> = std::iter::once(ORDINARY).chain(turns).collect();
         let told_apart = steps.iter().any(|step| step.dest.is_some());
         let of =
             |list: &[Option<IpAddr>]| if told_apart && !list.is_empty() { list.to_vec() } else { vec![None] };
@@ -221,7 +223,7 @@ impl<'a> Walk<'a> {
                         match arrives(dest, address, &whole) {
                             Arrives::Yes => self.step(step, &step.source.within(&whole)),
                             Arrives::Perhaps(why) => {
-                                self.step(step, &step.source.within(&whole).doubted(&why))
+                                self.step(step, &step.source.within(&whole).doubted(&why));
                             }
                             Arrives::No => {}
                         }
