@@ -7,7 +7,7 @@ use std::net::IpAddr;
 use serde_json::{Value, json};
 
 use super::{Shown, issues};
-use crate::formats::firewall::address::Family;
+use crate::formats::firewall::address::{Cidr, Family};
 use crate::host::Host;
 use crate::host::firewall::Backend;
 use crate::host::firewall::cover::AddressSet;
@@ -15,6 +15,9 @@ use crate::host::firewall::reach::{Exposure, LOOPBACK, Outcome, Part, Place, Rea
 
 /// Most networks of a set that are shown in the table.
 const MOST_NETWORKS: usize = 4;
+
+/// Most networks of a set that are listed for machines; how many there are besides is told.
+const MOST_LISTED: usize = 12;
 
 /// Ports of the node: name, protocol, first and last port. Of a range the first port stands for all, unless rules
 /// tell the others apart.
@@ -257,9 +260,11 @@ fn guest_ports(host: &Host, vmid: u32) -> BTreeSet<(u16, u16)> {
 
 fn parts(exposure: &Exposure<'_>) -> Vec<Value> {
     let part = |part: &Part<'_>| {
-        let networks: Vec<String> = part.sources.networks().iter().map(ToString::to_string).collect();
+        let (some, more) = part.sources.first_networks(MOST_LISTED);
+        let networks: Vec<String> = some.iter().map(ToString::to_string).collect();
         let mut shown = json!({
             "networks": networks,
+            "more_networks": more,
             "class": class(&part.sources),
             "verdict": part.outcome.name(),
             "rule": place(&part.place),
@@ -304,22 +309,21 @@ fn lines(port: &str, exposure: &Exposure<'_>) -> String {
 
 /// A set in a few words: what is missing to all of a family if that is shorter.
 fn networks(set: &AddressSet) -> String {
-    let few = |set: &AddressSet| {
-        let all = set.networks();
-        let some: Vec<String> = all.iter().take(MOST_NETWORKS).map(ToString::to_string).collect();
-        match all.len().saturating_sub(MOST_NETWORKS) {
-            0 => some.join(", "),
-            more => format!("{} and {more} more", some.join(", ")),
-        }
+    let few = |(some, more): (Vec<Cidr>, usize)| {
+        let some: Vec<String> = some.iter().map(ToString::to_string).collect();
+        if more == 0 { some.join(", ") } else { format!("{} and {more} more", some.join(", ")) }
     };
     let mut shown = Vec::new();
     for family in Family::BOTH {
         let whole = AddressSet::family(family);
-        let (own, missing) = (set.intersect(&whole), whole.subtract(set));
-        if own.networks().len() > MOST_NETWORKS && missing.networks().len() < own.networks().len() {
-            shown.push(format!("{whole} except {}", few(&missing)));
-        } else if !own.is_empty() {
-            shown.push(few(&own));
+        let own = set.intersect(&whole);
+        // What is missing to a set of many pieces falls in as many.
+        let missing = if own.pieces() > MOST_LISTED { AddressSet::empty() } else { whole.subtract(set) };
+        let (own, missing) = (own.first_networks(MOST_NETWORKS), missing.first_networks(MOST_NETWORKS));
+        if own.1 > 0 && !missing.0.is_empty() && missing.0.len() + missing.1 < own.0.len() + own.1 {
+            shown.push(format!("{whole} except {}", few(missing)));
+        } else if !own.0.is_empty() {
+            shown.push(few(own));
         }
     }
     shown.join(", ")

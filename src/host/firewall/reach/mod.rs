@@ -186,14 +186,16 @@ impl<'a> Exposure<'a> {
 
     /// A set of sources for people: with those that never leave the node, if that makes it shorter.
     pub fn rounded(&self, set: &AddressSet) -> AddressSet {
-        let inside = self.those(|part| part.place.implicit == Some(LOOPBACK));
-        let of = |family| {
-            let whole = AddressSet::family(family);
-            let own = set.intersect(&whole);
-            let with = own.union(&inside.intersect(&whole));
-            if with.networks().len() < own.networks().len() { with } else { own }
-        };
-        of(Family::V4).union(&of(Family::V6))
+        /// Sets that fall in more pieces are not made shorter by a few addresses.
+        const SHORT: usize = 64;
+        if set.pieces() > SHORT {
+            return set.clone();
+        }
+        let inside = self.those(|part| part.place.implicit == Some(LOOPBACK)).networks();
+        inside.into_iter().fold(set.clone(), |own, network| {
+            let with = own.union(&AddressSet::network(network));
+            if with.pieces() < own.pieces() { with } else { own }
+        })
     }
 
     /// What becomes of one source.

@@ -52,6 +52,9 @@ impl Among {
 
     /// The same within `whole`.
     pub(super) fn within(&self, whole: &AddressSet) -> Self {
+        if whole.is_everything() {
+            return self.clone();
+        }
         let both = |set: &Rc<AddressSet>| {
             if whole.covers(set) { Rc::clone(set) } else { Rc::new(set.intersect(whole)) }
         };
