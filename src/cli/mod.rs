@@ -15,6 +15,7 @@ use crate::catalogue::{self, Severity};
 use crate::files::{Files, InputOutcome};
 use crate::formats::release::Release;
 use crate::host::Host;
+use crate::host::firewall::reach::Target;
 use crate::live::Live;
 use crate::policy::Policy;
 use crate::report::text::Style;
@@ -112,6 +113,22 @@ struct ShowArguments {
     /// access: print a review to sign, one row for each identity, role and object
     #[arg(long)]
     report: bool,
+    #[command(flatten)]
+    packet: Packet,
+}
+
+/// One question of `show reach`.
+#[derive(Debug, Args)]
+struct Packet {
+    /// reach: what becomes of packets from this address
+    #[arg(long, value_name = "ADDRESS", requires = "to", requires = "port")]
+    from: Option<std::net::IpAddr>,
+    /// reach: on the way to the node or a guest
+    #[arg(long, value_name = "node|guest/ID", requires = "from", value_parser = show::reach::target)]
+    to: Option<Target>,
+    /// reach: and to this port
+    #[arg(long, value_name = "tcp/PORT", requires = "from", value_parser = show::reach::port)]
+    port: Option<(u16, u16)>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -230,16 +247,27 @@ fn show(
     out: &mut dyn Write,
     terminal: bool,
 ) -> Result<u8, Failure> {
-    let ShowArguments { fact, id, path, privilege, report } = asked;
+    let ShowArguments { fact, id, path, privilege, report, packet } = asked;
     let question =
         Question { ids: id.clone(), paths: path.clone(), privileges: privilege.clone(), report: *report };
     if *fact != show::Name::Access && question != Question::default() {
         let what = "--id, --path, --privilege and --report are for show access";
         return Err(Failure::new(USAGE, what));
     }
+    if *fact != show::Name::Reach && packet.from.is_some() {
+        return Err(Failure::new(USAGE, "--from, --to and --port are for show reach"));
+    }
     let host = open(&arguments.common)?;
     let now = arguments.common.now.unwrap_or_else(clock);
+    host.set_clock(now);
     let as_json = json(&arguments.common, terminal);
+    if let Packet { from: Some(from), to: Some(to), port: Some((protocol, port)) } = *packet {
+        let asked = show::reach::Question { from, to, protocol, port };
+        return match show::reach::answer(&host, &asked, now.as_second()) {
+            Ok(shown) => printed(&shown.print(as_json), out),
+            Err(why) => Err(Failure::new(COULD_NOT_RUN, why)),
+        };
+    }
     let mut buffered = io::BufWriter::new(out);
     let shown = show::write(&host, *fact, now, &question, as_json, &mut buffered)
         .and_then(|()| buffered.flush().map_err(Refusal::NotWritten));

@@ -3,6 +3,7 @@
 mod access;
 mod apt;
 mod guests;
+pub mod reach;
 mod sshd;
 mod storage;
 
@@ -34,6 +35,8 @@ pub enum Name {
     Guests,
     /// Package sources as apt merges them
     Apt,
+    /// Who reaches the node and its guests through the firewall, and which line decides
+    Reach,
 }
 
 /// A fact ready to be printed.
@@ -129,6 +132,7 @@ pub fn write(
         Name::Sshd => sshd::shown(host),
         Name::Guests => guests::shown(host),
         Name::Apt => apt::shown(host),
+        Name::Reach => reach::shown(host, now.as_second()),
     };
     let shown = shown.map_err(Refusal::Unknown)?;
     out.write_all(shown.print(as_json).as_bytes()).map_err(Refusal::NotWritten)

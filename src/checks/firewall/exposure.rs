@@ -5,13 +5,11 @@ use std::collections::BTreeSet;
 use super::{Filter, MOST_EVIDENCE, filtered_node, shown_set, switched_on};
 use crate::catalogue::Severity;
 use crate::checks::{Judged, Look};
-use crate::formats::firewall::rule::Rule;
 use crate::formats::firewall::{Firewall, Verdict};
 use crate::host::Stop;
-use crate::host::firewall::cover::{AddressSet, Reach};
-use crate::host::firewall::exposure::{
-    BLACKLIST, Exposure, Inbound, LOCAL_NETWORK, MANAGEMENT, Opening, Way, management,
-};
+use crate::host::firewall::cover::{AddressSet, Reach as Extent};
+use crate::host::firewall::exposure::{BLACKLIST, LOCAL_NETWORK, MANAGEMENT, management};
+use crate::host::firewall::reach::{Exposure, LOOPBACK, Outcome, Part, Reach, TCP, Target};
 use crate::host::firewall::{Backend, File};
 use crate::outcome::{Evidence, Judgement, Subject, SubjectKind};
 
@@ -42,21 +40,32 @@ const LISTENING: [u16; 5] = [22, 111, 3128, 5900, 8006];
 
 pub(crate) fn management_port_open_to_anywhere(look: &Look<'_>) -> Judged {
     let filter = filtered_node(look)?;
-    let addresses = look.host.firewall_addresses();
-    let Filter { datacenter, node, backend } = filter;
-    let inbound = Inbound::new(datacenter, Some(node), backend, addresses);
+    let reach = look.host.reach(look.now.as_second());
     let subject = |service: &&Service| Subject::new(SubjectKind::Service, service.id).named(service.name);
-    look.each(&SERVICES, subject, |_, service| judge_service(&inbound, service))
+    look.each(&SERVICES, subject, |_, service| judge_service(&filter, &reach, service))
 }
 
-fn judge_service(inbound: &Inbound<'_>, service: &Service) -> Result<Judgement, Stop> {
+fn judge_service(filter: &Filter<'_>, reach: &Reach<'_>, service: &Service) -> Result<Judgement, Stop> {
     let mut unsure = false;
-    for port in representatives(inbound, service) {
-        let exposure = inbound.tcp(port)?;
-        if exposure.open.reach() == Reach::Anywhere {
-            return Ok(exposed(inbound, service, &exposure));
+    for port in representatives(filter, service) {
+        let exposure =
+            reach.exposure(Target::Node, TCP, port).map_err(|why| Stop::unknown(&filter.node.path, why))?;
+        let of = |wanted: &dyn Fn(&&Part<'_>) -> bool| {
+            exposure
+                .parts
+                .iter()
+                .filter(wanted)
+                .fold(AddressSet::empty(), |all, part| all.union(&part.sources))
+        };
+        let open = of(&|part| opens(part));
+        if open.reach() == Extent::Anywhere {
+            return Ok(exposed(filter.datacenter, service, &exposure, &open));
         }
-        unsure |= exposure.open.union(&exposure.unsure).reach() == Reach::Anywhere;
+        // That the local network of a tree is not known is told elsewhere; it is not the Internet.
+        let may = |part: &&Part<'_>| {
+            matches!(part.outcome, Outcome::Unknown { .. }) && part.place.implicit != Some("management-set")
+        };
+        unsure |= open.union(&of(&may)).reach() == Extent::Anywhere;
     }
     let name = service.name;
     if unsure {
@@ -67,9 +76,20 @@ fn judge_service(inbound: &Inbound<'_>, service: &Service) -> Result<Judgement, 
     Ok(Judgement::pass(format!("the firewall does not let everybody reach {name}")))
 }
 
+/// Whether these sources get in, if only through an interface.
+fn opens(part: &Part<'_>) -> bool {
+    match part.outcome {
+        Outcome::Accept => part.place.implicit != Some(LOOPBACK),
+        Outcome::Unknown { perhaps, .. } => {
+            perhaps == Some(Verdict::Accept) && part.place.interface.is_some()
+        }
+        Outcome::Drop | Outcome::Reject => false,
+    }
+}
+
 /// One port of each run of ports that all rules treat alike.
-fn representatives(inbound: &Inbound<'_>, service: &Service) -> BTreeSet<u16> {
-    let files = inbound.node.into_iter().chain([inbound.datacenter]);
+fn representatives(filter: &Filter<'_>, service: &Service) -> BTreeSet<u16> {
+    let files = [filter.node, filter.datacenter].into_iter();
     let ports = files.flat_map(super::all_rules).filter_map(|rule| rule.dport.as_ref());
     let ends =
         ports.flat_map(|ports| &ports.ranges).flat_map(|(first, last)| [*first, last.saturating_add(1)]);
@@ -77,30 +97,37 @@ fn representatives(inbound: &Inbound<'_>, service: &Service) -> BTreeSet<u16> {
     inside.chain([service.first]).collect()
 }
 
-fn exposed(inbound: &Inbound<'_>, service: &Service, exposure: &Exposure<'_>) -> Judgement {
-    let from = shown_set(&exposure.open);
+fn exposed(datacenter: &File, service: &Service, exposure: &Exposure<'_>, open: &AddressSet) -> Judgement {
+    let from = shown_set(&exposure.rounded(open));
     let summary = format!("the firewall lets {from} reach {}", service.name);
-    let public = |opening: &&Opening<'_>| opening.source.reach() >= Reach::Public;
-    let openings = exposure.openings.iter().filter(public).take(MOST_EVIDENCE);
-    let evidence = openings.flat_map(|opening| evidence_of(inbound.datacenter, opening));
+    let public = |part: &&Part<'_>| opens(part) && part.sources.reach() >= Extent::Public;
+    let openings = exposure.parts.iter().filter(public).take(MOST_EVIDENCE);
+    let evidence = openings.flat_map(|part| evidence_of(datacenter, exposure, part));
     Judgement::fail(summary).severity(service.severity).with_all(evidence)
 }
 
-fn evidence_of(datacenter: &File, opening: &Opening<'_>) -> Vec<Evidence> {
-    let through = opening.interface.map(|name| format!(" through {name}")).unwrap_or_default();
-    let observed = format!("accepts {}{through}", shown_set(&opening.source));
-    match opening.way {
-        Way::Rule { path, rule, call } => {
-            let calls = |(path, call): (&str, &Rule)| {
-                Evidence::at(path, call.line).observed("calls the security group of the rule")
-            };
-            let rule = Evidence::at(path, rule.line).observed(observed);
-            std::iter::once(rule).chain(call.map(calls)).collect()
-        }
-        Way::Management => management_lines(&datacenter.firewall)
+fn evidence_of(datacenter: &File, exposure: &Exposure<'_>, part: &Part<'_>) -> Vec<Evidence> {
+    let place = part.place;
+    let through = place.interface.map(|name| format!(" through {name}")).unwrap_or_default();
+    let observed = format!("accepts {}{through}", shown_set(&exposure.rounded(&part.sources)));
+    let at = |path: &str, line: Option<u32>| {
+        line.map_or_else(|| Evidence::of(path), |line| Evidence::at(path, line))
+    };
+    match place.implicit {
+        Some("management-set") => management_lines(&datacenter.firewall)
             .map(|line| Evidence::at(&datacenter.path, line).key(MANAGEMENT).observed(&observed))
             .collect(),
-        Way::Policy => vec![policy_evidence(datacenter)],
+        Some("policy") => vec![policy_evidence(datacenter)],
+        Some(name) => {
+            place.path.map(|path| at(path, place.line).key(name).observed(observed)).into_iter().collect()
+        }
+        None => {
+            let rule = place.path.map(|path| at(path, place.line).observed(observed));
+            let call = place.call.map(|(path, line)| {
+                Evidence::at(path, line).observed("calls the security group of the rule")
+            });
+            rule.into_iter().chain(call).collect()
+        }
     }
 }
 
@@ -127,8 +154,9 @@ pub(crate) fn input_policy_accepts(look: &Look<'_>) -> Judged {
             Judgement::pass(format!("what no rule accepts on the way to a node meets {policy}")),
         );
     }
-    let inbound = Inbound::new(datacenter, None, Backend::Iptables, Vec::new());
-    let is_closed = |port| inbound.tcp(port).is_ok_and(|exposure| exposure.open.reach() < Reach::Anywhere);
+    let reach = look.host.reach(look.now.as_second());
+    let is_closed =
+        |port| reach.of_cluster(port).is_ok_and(|exposure| exposure.accepted().reach() < Extent::Anywhere);
     let closed = LISTENING.into_iter().all(is_closed);
     let judgement = if closed {
         Judgement::fail("the policy accepts what no rule drops; rules close the ports every node listens on")
@@ -154,7 +182,7 @@ pub(crate) fn management_set_too_wide(look: &Look<'_>) -> Judged {
             "neither a set `management` nor an alias `local_network` is defined",
         ));
     }
-    let judgement = if set.reach() == Reach::Anywhere {
+    let judgement = if set.reach() == Extent::Anywhere {
         let summary = format!("the management ports of every node accept {}", shown_set(&set));
         let lines = wide_members(firewall, backend).into_iter().take(MOST_EVIDENCE);
         let evidence =
@@ -173,7 +201,7 @@ fn wide_members(firewall: &Firewall, backend: Backend) -> Vec<(u32, String)> {
     let members = set.map(|set| names.members(set)).unwrap_or_default();
     let local = firewall.aliases.get(LOCAL_NETWORK).map(|alias| (alias.cidr, false, alias.line));
     let all = members.into_iter().chain(local).filter(|(_, nomatch, _)| !nomatch);
-    let public = all.filter(|(cidr, ..)| AddressSet::network(*cidr).reach() >= Reach::Public);
+    let public = all.filter(|(cidr, ..)| AddressSet::network(*cidr).reach() >= Extent::Public);
     let whole = set.into_iter().flat_map(|set| &set.whole).filter(|_| backend == Backend::Nftables);
     let whole = whole.map(|member| (member.line, "every address of a family".to_owned()));
     let mut found: Vec<_> = public.map(|(cidr, _, line)| (line, cidr.to_string())).chain(whole).collect();

@@ -1,5 +1,7 @@
 //! Typed views of the options of a container.
 
+use std::net::IpAddr;
+
 use super::lxc::{LxcSection, RawKey};
 use super::{GuestOption, Source, tags};
 use crate::formats::Located;
@@ -172,6 +174,13 @@ pub struct CtNic {
     pub firewall: bool,
     /// Whether its link is down.
     pub link_down: bool,
+    /// `ip` and `ip6`, as far as they are addresses.
+    pub addresses: Vec<IpAddr>,
+}
+
+/// The address of `ADDRESS[/PREFIX]`.
+fn address(text: &str) -> Option<IpAddr> {
+    text.split('/').next()?.parse().ok()
 }
 
 /// One `lxc.mount.entry` line, in the form of fstab. Credentials are left out.
@@ -379,6 +388,7 @@ impl LxcSection {
             trunks: parts.list("trunks").into_iter().map(str::to_owned).collect(),
             firewall: parts.flag("firewall").unwrap_or(false),
             link_down: parts.flag("link_down").unwrap_or(false),
+            addresses: ["ip", "ip6"].into_iter().filter_map(|key| address(parts.get(key)?)).collect(),
         };
         self.taken_apart("net").map(nic).collect()
     }

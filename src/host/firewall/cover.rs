@@ -52,7 +52,52 @@ impl Intervals {
     }
 
     fn union(&self, other: &Self) -> Self {
-        Self::of(self.0.iter().chain(&other.0).copied().collect())
+        if self.0.is_empty() {
+            return other.clone();
+        }
+        if other.0.is_empty() {
+            return self.clone();
+        }
+        let (mut ours, mut theirs) = (self.0.iter().peekable(), other.0.iter().peekable());
+        let mut merged: Vec<(u128, u128)> = Vec::with_capacity(self.0.len() + other.0.len());
+        loop {
+            let next = match (ours.peek(), theirs.peek()) {
+                (Some(a), Some(b)) if a <= b => ours.next(),
+                (_, Some(_)) => theirs.next(),
+                _ => ours.next(),
+            };
+            let Some((first, last)) = next else { return Self(merged) };
+            match merged.last_mut() {
+                Some((_, end)) if *first <= end.saturating_add(1) => *end = (*end).max(*last),
+                _ => merged.push((*first, *last)),
+            }
+        }
+    }
+
+    /// What is left of the set without the other: one step through both.
+    fn subtract(&self, other: &Self) -> Self {
+        let (mut result, mut theirs) = (Vec::new(), other.0.iter().peekable());
+        for (first, last) in &self.0 {
+            let mut start = Some(*first);
+            while let Some((from, to)) = theirs.peek().filter(|(from, _)| from <= last) {
+                if let Some(begin) = start.filter(|begin| begin < from) {
+                    result.push((begin, from - 1));
+                }
+                if to > last {
+                    start = None;
+                    break;
+                }
+                start = match start {
+                    Some(begin) if *to < begin => Some(begin),
+                    _ => to.checked_add(1),
+                };
+                theirs.next();
+            }
+            if let Some(begin) = start.filter(|begin| begin <= last) {
+                result.push((begin, *last));
+            }
+        }
+        Self(result)
     }
 
     fn intersect(&self, other: &Self) -> Self {
@@ -68,34 +113,21 @@ impl Intervals {
         Self(result)
     }
 
-    /// All numbers up to `limit` that are not in the set.
-    fn complement(&self, limit: u128) -> Self {
-        let (mut result, mut next) = (Vec::new(), Some(0));
-        for (first, last) in &self.0 {
-            if let Some(start) = next.filter(|start| start < first) {
-                result.push((start, first - 1));
-            }
-            next = last.checked_add(1);
-        }
-        if let Some(start) = next.filter(|start| *start <= limit) {
-            result.push((start, limit));
-        }
-        Self(result)
-    }
-
     fn contains(&self, number: u128) -> bool {
         let after = self.0.partition_point(|(first, _)| *first <= number);
         after.checked_sub(1).and_then(|index| self.0.get(index)).is_some_and(|(_, last)| number <= *last)
     }
 
-    /// The shortest list of blocks (first number, number of bits free) that make up the set, in ascending order.
-    fn blocks(&self, width: u32) -> Vec<(u128, u32)> {
-        let mut blocks = Vec::new();
+    /// Goes through the shortest list of blocks (first number, number of bits free) that make up the set, in ascending
+    /// order, as long as `more` says so.
+    fn blocks(&self, width: u32, mut more: impl FnMut(u128, u32) -> bool) {
         for (first, last) in &self.0 {
             let mut start = *first;
             loop {
                 let free = largest_block(start, *last, width);
-                blocks.push((start, free));
+                if !more(start, free) {
+                    return;
+                }
                 let next = 1_u128.checked_shl(free).and_then(|size| start.checked_add(size));
                 match next {
                     Some(next) if next <= *last => start = next,
@@ -103,7 +135,6 @@ impl Intervals {
                 }
             }
         }
-        blocks
     }
 }
 
@@ -242,10 +273,7 @@ impl AddressSet {
     /// The addresses of this set that are not in the other.
     #[must_use]
     pub fn subtract(&self, other: &Self) -> Self {
-        Self {
-            v4: self.v4.intersect(&other.v4.complement(largest(Family::V4))),
-            v6: self.v6.intersect(&other.v6.complement(largest(Family::V6))),
-        }
+        Self { v4: self.v4.subtract(&other.v4), v6: self.v6.subtract(&other.v6) }
     }
 
     /// Whether the address is in the set.
@@ -253,9 +281,20 @@ impl AddressSet {
         self.of_family(Family::of(address)).contains(to_number(address))
     }
 
+    /// Whether the sets have an address in common.
+    pub fn meets(&self, other: &Self) -> bool {
+        !self.intersect(other).is_empty()
+    }
+
     /// Whether all addresses of the other set are in this one.
     pub fn covers(&self, other: &Self) -> bool {
         other.subtract(self).is_empty()
+    }
+
+    /// Whether every address of both families is in the set.
+    pub fn is_everything(&self) -> bool {
+        let full = |own: &Intervals, family| own.0.as_slice() == [(0, largest(family))];
+        full(&self.v4, Family::V4) && full(&self.v6, Family::V6)
     }
 
     /// Whether no address is in the set.
@@ -270,29 +309,46 @@ impl AddressSet {
 
     /// The shortest list of networks that make up the set: IPv4 first, then ascending.
     pub fn networks(&self) -> Vec<Cidr> {
-        let of = |family: Family| {
-            let blocks = self.of_family(family).blocks(family.bits());
-            blocks.into_iter().map(move |(first, free)| Cidr {
-                address: to_address(family, first),
-                prefix: family.bits().saturating_sub(free),
-            })
-        };
-        of(Family::V4).chain(of(Family::V6)).collect()
+        self.first_networks(usize::MAX).0
+    }
+
+    /// The first networks of that list, and how many there are besides.
+    pub fn first_networks(&self, most: usize) -> (Vec<Cidr>, usize) {
+        let (mut networks, mut besides) = (Vec::new(), 0);
+        self.each_network(|family, first, free| {
+            if networks.len() < most {
+                let prefix = family.bits().saturating_sub(free);
+                networks.push(Cidr { address: to_address(family, first), prefix });
+            } else {
+                besides += 1;
+            }
+            true
+        });
+        (networks, besides)
+    }
+
+    /// Goes through the list: family, first address and bits free, as long as `more` says so.
+    fn each_network(&self, mut more: impl FnMut(Family, u128, u32) -> bool) {
+        for family in Family::BOTH {
+            self.of_family(family).blocks(family.bits(), |first, free| more(family, first, free));
+        }
     }
 
     /// How far the set reaches.
     pub fn reach(&self) -> Reach {
         let public = self.intersect(&Self::public());
-        let world = |cidr: &Cidr| {
-            cidr.prefix
-                < match cidr.family() {
-                    Family::V4 => WORLD_V4,
-                    Family::V6 => WORLD_V6,
-                }
-        };
+        let mut world = false;
+        public.each_network(|family, _, free| {
+            let shortest = match family {
+                Family::V4 => WORLD_V4,
+                Family::V6 => WORLD_V6,
+            };
+            world |= family.bits().saturating_sub(free) < shortest;
+            !world
+        });
         if self.is_empty() {
             Reach::Nobody
-        } else if public.networks().iter().any(world) {
+        } else if world {
             Reach::Anywhere
         } else if !public.is_empty() {
             Reach::Public

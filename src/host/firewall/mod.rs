@@ -5,7 +5,7 @@
 
 pub mod cover;
 pub mod exposure;
-pub mod rules;
+pub mod reach;
 
 #[cfg(test)]
 mod tests;
@@ -18,7 +18,7 @@ use super::{Doubt, Fact, Gather, Host, Stop};
 use crate::files::{Kind, Text, Trouble};
 use crate::formats::Located;
 use crate::formats::firewall::options::meant_to_enable;
-use crate::formats::firewall::{self, Firewall, Level};
+use crate::formats::firewall::{self, Firewall, Level, nft};
 use crate::formats::release::Release;
 
 /// Options, rules and names of the datacenter.
@@ -59,6 +59,9 @@ pub struct File {
     pub firewall: Firewall,
     /// The lines on which somebody meant to switch it on, with the value as written.
     pub meant_to_enable: Vec<Located<String>>,
+    /// What the nftables backend makes of it. Of guests and virtual networks only where that backend is asked for;
+    /// none for a missing file.
+    pub nft: Option<Result<nft::File, nft::Refused>>,
 }
 
 /// The program that loads the rules into the kernel.
@@ -73,7 +76,7 @@ pub enum Backend {
 impl File {
     fn missing(path: &str, level: Level) -> Self {
         let firewall = Firewall { level, ..Firewall::default() };
-        Self { path: path.to_owned(), exists: false, firewall, meant_to_enable: Vec::new() }
+        Self { path: path.to_owned(), exists: false, firewall, meant_to_enable: Vec::new(), nft: None }
     }
 
     /// The line that was meant to switch the firewall on and does not, if the last word of the file is such a line.
@@ -95,7 +98,7 @@ impl Host {
                 let Some(text) = gather.optional(CLUSTER_FW)? else {
                     return Ok(File::missing(CLUSTER_FW, Level::Datacenter));
                 };
-                Ok(read(gather, CLUSTER_FW, &text, Level::Datacenter, release, None))
+                Ok(read(gather, CLUSTER_FW, &text, Level::Datacenter, release, None, true))
             })
         })
     }
@@ -116,7 +119,7 @@ impl Host {
                 let Some(text) = gather.optional(&path)? else {
                     return Ok(File::missing(&path, Level::Node));
                 };
-                Ok(read(gather, &path, &text, Level::Node, self.format_release(), Some(datacenter)))
+                Ok(read(gather, &path, &text, Level::Node, self.format_release(), Some(datacenter), true))
             })
         })
     }
@@ -213,10 +216,11 @@ impl Host {
     ) -> BTreeMap<K, Fact<File>> {
         let (keys, paths): (Vec<K>, Vec<String>) = paths.into_iter().unzip();
         let mut all = Vec::with_capacity(paths.len());
+        let by_nft = self.node_firewall().value.as_ref().is_ok_and(|node| node.firewall.nftables());
         for some in paths.chunks(READ_AT_ONCE) {
             for (path, answer) in some.iter().zip(self.files.texts(some)) {
                 all.push(Fact::gather(&self.files, |gather| {
-                    read_answer(gather, path, answer, level, self.format_release(), datacenter)
+                    read_answer(gather, path, answer, level, self.format_release(), datacenter, by_nft)
                 }));
             }
         }
@@ -231,11 +235,12 @@ fn read_answer(
     level: Level,
     release: Release,
     datacenter: &Firewall,
+    by_nft: bool,
 ) -> Result<File, Stop> {
     match answer {
         Ok(text) => {
             gather.part_of(path, Ok(text.clone()));
-            Ok(read(gather, path, &text, level, release, Some(datacenter)))
+            Ok(read(gather, path, &text, level, release, Some(datacenter), by_nft))
         }
         Err(trouble) if trouble.is_missing() => Ok(File::missing(path, level)),
         Err(trouble) => Err(trouble.into()),
@@ -249,11 +254,13 @@ fn read(
     level: Level,
     release: Release,
     datacenter: Option<&Firewall>,
+    by_nft: bool,
 ) -> File {
     if text.trim().is_empty() {
         // Upstream removes a file with nothing in it.
         gather.doubt(Doubt::about(path, "is empty: its content may have been lost"));
     }
     let firewall = gather.parsed(path, firewall::parse(text, level, release, datacenter));
-    File { path: path.to_owned(), exists: true, firewall, meant_to_enable: meant_to_enable(text) }
+    let nft = by_nft.then(|| nft::parse(text, level));
+    File { path: path.to_owned(), exists: true, firewall, meant_to_enable: meant_to_enable(text), nft }
 }

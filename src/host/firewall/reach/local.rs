@@ -1,0 +1,240 @@
+//! What the ruleset takes from the network of the node: its addresses, its routes, `local_network`.
+//!
+//! Follows `local_network` of `PVE/Firewall.pm` (the first route of the kernel that contains the address of the node)
+//! and `management_ips` of proxmox-ve-config. Of a tree, `/etc/network/interfaces` stands for the kernel.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use super::walk::{Addresses, Among};
+use crate::formats::firewall::address::{Cidr, Family};
+use crate::formats::interfaces::{self, Interfaces};
+use crate::formats::{hosts, proc_route};
+use crate::host::firewall::cover::AddressSet;
+use crate::host::{Doubt, Fact, Gather, Host};
+
+const INTERFACES: &str = "/etc/network/interfaces";
+const HOSTS: &str = "/etc/hosts";
+const ROUTES_V4: &str = "/proc/net/route";
+const ROUTES_V6: &str = "/proc/net/ipv6_route";
+
+/// What upstream takes for the local network where no route contains the address of the node.
+const LOOPBACK: Cidr = Cidr { address: IpAddr::V4(Ipv4Addr::new(127, 0, 0, 0)), prefix: 8 };
+
+/// Why the local network is not known.
+const NO_LOCAL: &str = "the local network is not known: neither routes nor interfaces of this node tell it";
+
+/// The network around the node.
+#[derive(Debug, Default)]
+pub(super) struct Local {
+    /// Addresses by which the node is known.
+    names: Vec<IpAddr>,
+    /// Interfaces with their networks and the addresses in them.
+    links: Vec<(String, Cidr)>,
+    /// Routes in the order of the kernel: network and interface.
+    routes: Vec<(Cidr, String)>,
+    /// Whether all addresses and routes are known.
+    complete: bool,
+    /// Whether links and routes were read at all.
+    seen: bool,
+    pub(super) doubts: Vec<Doubt>,
+}
+
+impl Local {
+    pub(super) fn gather(host: &Host) -> Self {
+        let fact = Fact::gather(&host.files, |gather| {
+            let mut local = Self { names: names(host, gather), ..Self::default() };
+            local.read_interfaces(gather);
+            local.read_routes(gather);
+            Ok(local)
+        });
+        // Without a value there is nothing that stops it.
+        Self { doubts: fact.doubts, ..fact.value.unwrap_or_default() }
+    }
+
+    fn read_interfaces(&mut self, gather: &mut Gather<'_>) {
+        let Some(text) = gather.part(INTERFACES) else { return };
+        let mut whole = gather.parsed(INTERFACES, interfaces::parse(&text));
+        self.complete = true;
+        for source in std::mem::take(&mut whole.sources) {
+            let folder = source.trim_end_matches('*').trim_end_matches('/');
+            let folder =
+                if folder.starts_with('/') { folder.to_owned() } else { format!("/etc/network/{folder}") };
+            if folder.contains(['*', '?', '[']) {
+                self.complete = false;
+                continue;
+            }
+            let Ok(entries) = gather.files().list(&folder) else { continue };
+            for entry in entries {
+                let path = format!("{folder}/{}", entry.name);
+                let Some(text) = gather.part(&path) else { continue };
+                let more = gather.parsed(&path, interfaces::parse(&text));
+                self.complete &= more.sources.is_empty();
+                whole.stanzas.extend(more.stanzas);
+                whole.routes.extend(more.routes);
+            }
+        }
+        self.seen = true;
+        self.take_interfaces(&whole);
+    }
+
+    fn take_interfaces(&mut self, whole: &Interfaces) {
+        for stanza in &whole.stanzas {
+            self.complete &= matches!(stanza.method.as_str(), "static" | "manual" | "loopback" | "none");
+            for cidr in stanza.addresses.iter().filter(|cidr| cidr.is_possible()) {
+                self.links.push((stanza.name.clone(), *cidr));
+            }
+        }
+        let connected = self.links.iter().filter(|(_, cidr)| cidr.prefix < cidr.family().bits());
+        let connected = connected.map(|(name, cidr)| (*cidr, name.clone()));
+        let added = whole.routes.iter().map(|route| (route.network, route.interface.clone()));
+        let mut routes: Vec<(Cidr, String)> = connected.chain(added).collect();
+        let gateways = whole.stanzas.iter().flat_map(|stanza| {
+            stanza.gateways.iter().map(|gateway| (everywhere(Family::of(*gateway)), stanza.name.clone()))
+        });
+        routes.extend(gateways);
+        // The kernel lists them by network, the wider one first.
+        routes.sort_by_key(|(cidr, _)| (cidr.family(), cidr.bounds().map(|(first, _)| first), cidr.prefix));
+        self.routes = routes;
+    }
+
+    /// The routes of the running kernel, if they are there, are better than what should be.
+    fn read_routes(&mut self, gather: &mut Gather<'_>) {
+        let v4 = gather.part(ROUTES_V4).map(|text| gather.parsed(ROUTES_V4, proc_route::parse_v4(&text)));
+        let v6 = gather.part(ROUTES_V6).map(|text| gather.parsed(ROUTES_V6, proc_route::parse_v6(&text)));
+        for (family, routes) in [(Family::V4, v4), (Family::V6, v6)] {
+            let Some(routes) = routes else { continue };
+            self.seen = true;
+            self.routes.retain(|(cidr, _)| cidr.family() != family);
+            self.routes.extend(routes.into_iter().map(|route| (route.network, route.interface)));
+        }
+    }
+
+    /// `local_network` of the iptables backend where no alias says it.
+    pub(super) fn network(&self) -> Among {
+        let loopback = || AddressSet::network(LOOPBACK);
+        if self.names.is_empty() {
+            return Among::perhaps(AddressSet::everything(), NO_LOCAL);
+        }
+        let found: Vec<AddressSet> = self
+            .names
+            .iter()
+            .map(|own| match self.first_route(*own) {
+                Some(route) => AddressSet::network(route),
+                None if self.seen && self.complete => loopback(),
+                None => widest_around(*own),
+            })
+            .collect();
+        let sure = self.seen
+            && self.names.len() == 1
+            && (self.complete || self.names.iter().all(|own| self.first_route(*own).is_some()));
+        let all = found.into_iter().fold(AddressSet::empty(), |all, one| all.union(&one));
+        if sure { Among::known(all) } else { Among::perhaps(all, NO_LOCAL) }
+    }
+
+    fn first_route(&self, own: IpAddr) -> Option<Cidr> {
+        let shortest = if own.is_ipv4() { 8 } else { 1 };
+        let mut containing = self.routes.iter().map(|(cidr, _)| *cidr).filter(|cidr| {
+            cidr.family() == Family::of(own)
+                && cidr.prefix >= shortest
+                && AddressSet::network(*cidr).contains(own)
+        });
+        containing.next()
+    }
+
+    /// The same of the nftables backend: the network of every interface that contains an address of the node.
+    pub(super) fn networks(&self) -> Among {
+        if !self.seen || self.names.is_empty() {
+            let around = self.names.iter().map(|own| widest_around(*own));
+            let set = around.reduce(|all, one| all.union(&one)).unwrap_or_else(AddressSet::everything);
+            return Among::perhaps(set, NO_LOCAL);
+        }
+        let links = self.links.iter().map(|(_, cidr)| AddressSet::network(*cidr));
+        let own = links.filter(|network| self.names.iter().any(|own| network.contains(*own)));
+        let all = own.fold(AddressSet::empty(), |all, one| all.union(&one));
+        if !all.is_empty() || self.complete {
+            Among::known(all)
+        } else {
+            Among::perhaps(
+                self.names.iter().fold(AddressSet::empty(), |all, own| all.union(&widest_around(*own))),
+                NO_LOCAL,
+            )
+        }
+    }
+
+    /// The addresses of the node.
+    pub(super) fn addresses(&self) -> Addresses {
+        let all: BTreeSet<IpAddr> =
+            self.names.iter().copied().chain(self.links.iter().map(|(_, cidr)| cidr.address)).collect();
+        let of = |family| {
+            let own = all.iter().filter(|address| Family::of(**address) == family).copied().map(Some);
+            own.chain((!self.complete).then_some(None)).collect()
+        };
+        Addresses { v4: of(Family::V4), v6: of(Family::V6) }
+    }
+
+    /// The addresses the node has, as far as they are known: packets from them do not leave it.
+    pub(super) fn own(&self) -> AddressSet {
+        let all = self.names.iter().copied().chain(self.links.iter().map(|(_, cidr)| cidr.address));
+        let hosts: Vec<Cidr> = all.map(Cidr::host).collect();
+        AddressSet::of_networks(&hosts)
+    }
+
+    /// The sources whose packets come in through an interface, as far as the routes tell: those it sends answers to.
+    pub(super) fn behind(&self, interface: &str) -> Among {
+        let why = format!("it hangs on the interface packets come in through, {interface}");
+        if !self.seen || !self.routes.iter().any(|(_, name)| name == interface) {
+            return Among::perhaps(AddressSet::everything(), &why);
+        }
+        let mut best: BTreeMap<(u32, Cidr), &str> = BTreeMap::new();
+        for (cidr, name) in &self.routes {
+            best.entry((u32::MAX.saturating_sub(cidr.prefix), *cidr)).or_insert(name);
+        }
+        let (mut taken, mut sure) = (AddressSet::empty(), AddressSet::empty());
+        for ((_, cidr), name) in best {
+            let fresh = AddressSet::network(cidr).subtract(&taken);
+            taken = taken.union(&fresh);
+            if name == interface {
+                sure = sure.union(&fresh);
+            }
+        }
+        let mut found = Among::known(sure);
+        let rest = AddressSet::everything().subtract(&taken);
+        if !rest.is_empty() || !self.complete {
+            let doubtful = if self.complete { rest } else { AddressSet::everything() };
+            found.maybe = Among::perhaps(doubtful, &why).maybe;
+        }
+        found
+    }
+}
+
+/// The addresses by which the cluster and the resolver know the node.
+fn names(host: &Host, gather: &mut Gather<'_>) -> Vec<IpAddr> {
+    let told = host.firewall_addresses();
+    if !told.is_empty() {
+        return told;
+    }
+    let Some(name) = host.node_name() else { return Vec::new() };
+    let Some(text) = gather.part(HOSTS) else { return Vec::new() };
+    let entries = hosts::parse(&text).value;
+    let own = entries.iter().filter(|entry| entry.names.contains(&name));
+    let mut found: Vec<IpAddr> =
+        own.map(|entry| entry.address).filter(|address| !address.is_loopback()).collect();
+    found.sort_unstable();
+    found.dedup();
+    found
+}
+
+fn everywhere(family: Family) -> Cidr {
+    let address = match family {
+        Family::V4 => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+        Family::V6 => IpAddr::V6(Ipv6Addr::UNSPECIFIED),
+    };
+    Cidr { address, prefix: 0 }
+}
+
+/// The widest network around an address that upstream takes for the local one.
+fn widest_around(own: IpAddr) -> AddressSet {
+    let prefix = if own.is_ipv4() { 8 } else { 1 };
+    AddressSet::network(Cidr { address: own, prefix }).union(&AddressSet::network(LOOPBACK))
+}
