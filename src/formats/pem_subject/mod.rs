@@ -23,6 +23,10 @@ pub use strength::{KeyKind, PublicKey, SignatureHash, stands_for};
 const CERTIFICATE_LIMIT: usize = 32;
 /// Longest base64 text of one certificate in bytes.
 const BODY_LIMIT: usize = 128 * 1024;
+/// Labels of parameters of a key exchange, as PKCS #3 and as X9.42 write them: both begin with the prime.
+const DH_LABELS: [&str; 2] = ["DH PARAMETERS", "X9.42 DH PARAMETERS"];
+/// Most lines read of a block of parameters.
+const BODY_LINES: usize = 1000;
 /// Common name of the root CA Proxmox makes.
 pub const PVE_CA_COMMON_NAME: &str = "Proxmox Virtual Environment";
 /// Organization of the root CA Proxmox makes.
@@ -136,6 +140,15 @@ pub fn parse(text: &str) -> Parsed<PemFile> {
         parsed.issues.push(Issue::new(line, "the certificate has no end line and cannot be used"));
     }
     parsed
+}
+
+/// The size of the prime in the first block of parameters of a key exchange, in bits.
+pub fn prime_bits(text: &str) -> Option<u32> {
+    let begins = |line: &str| boundary(line, "BEGIN").is_some_and(|label| DH_LABELS.contains(&label));
+    let mut lines = text.lines().map(str::trim).skip_while(|line| !begins(line));
+    lines.next()?;
+    let body: String = lines.take_while(|line| boundary(line, "END").is_none()).take(BODY_LINES).collect();
+    strength::first_integer_bits(&Base64::decode_vec(&body).ok()?)
 }
 
 fn is_certificate(label: &str) -> bool {

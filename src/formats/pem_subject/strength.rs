@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use x509_cert::certificate::TbsCertificate;
 use x509_cert::der::asn1::{AnyRef, UintRef};
 use x509_cert::der::oid::ObjectIdentifier;
-use x509_cert::der::{Decode, Reader};
+use x509_cert::der::{Decode, Reader, SliceReader, Tag, Tagged};
 use x509_cert::ext::pkix::SubjectAltName;
 use x509_cert::ext::pkix::name::GeneralName;
 use x509_cert::spki::{AlgorithmIdentifierOwned, SubjectPublicKeyInfoOwned};
@@ -98,7 +98,7 @@ pub(super) fn public_key(info: &SubjectPublicKeyInfoOwned) -> PublicKey {
     let parameters = info.algorithm.parameters.as_ref();
     let (kind, bits) = match algorithm {
         _ if algorithm == RSA || algorithm == RSA_PSS => {
-            (Some(KeyKind::Rsa), modulus_bits(info.subject_public_key.raw_bytes()))
+            (Some(KeyKind::Rsa), first_integer_bits(info.subject_public_key.raw_bytes()))
         }
         _ if algorithm == EC => {
             let curve = parameters.and_then(|any| any.decode_as::<ObjectIdentifier>().ok());
@@ -113,17 +113,14 @@ pub(super) fn public_key(info: &SubjectPublicKeyInfoOwned) -> PublicKey {
     PublicKey { kind, bits }
 }
 
-/// The size of the modulus of an RSA key (RFC 8017, `RSAPublicKey`).
-fn modulus_bits(der: &[u8]) -> Option<u32> {
-    let any = AnyRef::from_der(der).ok()?;
-    let modulus = any.sequence(|reader| {
-        let modulus: UintRef<'_> = reader.decode()?;
-        let _exponent: UintRef<'_> = reader.decode()?;
-        Ok::<_, x509_cert::der::Error>(modulus)
-    });
-    let modulus = modulus.ok()?.as_bytes();
-    let first = modulus.first()?;
-    u32::try_from(modulus.len()).ok()?.checked_mul(8)?.checked_sub(first.leading_zeros())
+/// The size of the first integer of a sequence: of the modulus in an RSA key (RFC 8017, `RSAPublicKey`), of the prime
+/// in parameters of a key exchange (PKCS #3, `DHParameter`).
+pub(super) fn first_integer_bits(der: &[u8]) -> Option<u32> {
+    let any = AnyRef::from_der(der).ok().filter(|any| any.tag() == Tag::Sequence)?;
+    let first: UintRef<'_> = SliceReader::new(any.value()).ok()?.decode().ok()?;
+    let bytes = first.as_bytes();
+    let top = bytes.first()?;
+    u32::try_from(bytes.len()).ok()?.checked_mul(8)?.checked_sub(top.leading_zeros())
 }
 
 pub(super) fn signature_hash(algorithm: &AlgorithmIdentifierOwned) -> Option<SignatureHash> {

@@ -3,6 +3,7 @@
 pub mod guests;
 mod include;
 pub mod sdn;
+mod sysctl;
 #[cfg(test)]
 mod tests;
 
@@ -38,6 +39,7 @@ pub(super) struct Facts {
     sdn: OnceCell<Fact<Sdn>>,
     services: OnceCell<Fact<Vec<sdn::OutsideService>>>,
     sockets: OnceCell<Fact<Vec<Socket>>>,
+    sysctls: OnceCell<Fact<BTreeMap<String, Placed<String>>>>,
 }
 
 /// A value with its file and line.
@@ -205,6 +207,11 @@ impl Host {
     /// nothing is known of its interfaces.
     pub fn interfaces(&self) -> &Fact<Interfaces> {
         self.network.interfaces.get_or_init(|| Fact::gather(&self.files, include::read))
+    }
+
+    /// The kernel parameters that files set at boot, by their path below `/proc/sys`. What is in force the kernel tells.
+    pub fn sysctl_files(&self) -> &Fact<BTreeMap<String, Placed<String>>> {
+        self.network.sysctls.get_or_init(|| Fact::gather(&self.files, |gather| Ok(sysctl::read(gather))))
     }
 
     /// The sockets that wait for whoever comes. Unknown in a tree, where nothing runs; a kernel without IPv6 has no

@@ -1,0 +1,38 @@
+//! What the files of sysctl.d set at boot.
+
+use std::collections::BTreeMap;
+
+use super::Placed;
+use crate::formats::sysctl_conf;
+use crate::host::Gather;
+
+/// Folders, the first winning for one file name (sysctl.d(5)).
+const FOLDERS: [&str; 5] =
+    ["/etc/sysctl.d", "/run/sysctl.d", "/usr/local/lib/sysctl.d", "/usr/lib/sysctl.d", "/lib/sysctl.d"];
+
+/// Read by the program `sysctl` behind all others; since Debian 13 not at boot.
+const SYSCTL_CONF: &str = "/etc/sysctl.conf";
+
+/// The last value of every key that is set by its name; globs are left out, for which keys they match the kernel
+/// knows alone.
+pub(super) fn read(gather: &mut Gather<'_>) -> BTreeMap<String, Placed<String>> {
+    let mut files: BTreeMap<String, String> = BTreeMap::new();
+    for folder in FOLDERS {
+        for entry in gather.folder(folder) {
+            if entry.name.ends_with(".conf") {
+                files.entry(entry.name.clone()).or_insert_with(|| format!("{folder}/{}", entry.name));
+            }
+        }
+    }
+    let mut values = BTreeMap::new();
+    for path in files.into_values().chain([SYSCTL_CONF.to_owned()]) {
+        let Some(text) = gather.part(&path) else { continue };
+        for assignment in gather.parsed(&path, sysctl_conf::parse(&text)) {
+            if let Some(value) = assignment.value.clone().filter(|_| !assignment.is_glob()) {
+                let line = assignment.line;
+                values.insert(assignment.key, Placed { value, path: path.clone(), line });
+            }
+        }
+    }
+    values
+}
