@@ -101,6 +101,11 @@ pub fn parse(text: &str) -> Parsed<Vec<Item>> {
                 parsed.issues.push(Issue::new(line, what));
                 continue;
             }
+            if !word.chars().all(|each| each.is_ascii_alphanumeric() || matches!(each, '-' | '_')) {
+                let what = format!("{} is no attribute, ifupdown2 ignores it", shown(word));
+                parsed.issues.push(Issue::new(line, what));
+                continue;
+            }
             let value = rest.replace("$IFACE", &stanza.name);
             stanza.attributes.push(Attribute { name: word.replace('_', "-"), value, line });
         } else {

@@ -40,7 +40,7 @@ pub struct NodeConfig {
 /// Reads the text of a node's configuration.
 pub fn parse(text: &str) -> Parsed<NodeConfig> {
     let mut parsed = Parsed::<NodeConfig>::default();
-    parsed.value.account = DEFAULT_ACCOUNT.to_owned();
+    DEFAULT_ACCOUNT.clone_into(&mut parsed.value.account);
     // Of several lines of a key the last counts.
     let mut last: BTreeMap<String, (u32, &str)> = BTreeMap::new();
     for (line, content) in numbered(text) {

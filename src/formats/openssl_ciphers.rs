@@ -218,9 +218,10 @@ fn is_in(alias: &str, suite: &str) -> Option<bool> {
         "AESGCM" => is_aes && has_word(suite, "GCM"),
         "AESCCM" => begins_with(suite, "CCM"),
         "AESCCM8" => has_word(suite, "CCM8"),
-        "CAMELLIA" | "CAMELLIA128" | "CAMELLIA256" | "CHACHA20" => begins_with(suite, alias),
-        "ARIA" | "ARIAGCM" => begins_with(suite, "ARIA"),
-        "ARIA128" | "ARIA256" => begins_with(suite, alias),
+        "CAMELLIA" | "CAMELLIA128" | "CAMELLIA256" | "CHACHA20" | "ARIA" | "ARIA128" | "ARIA256" => {
+            begins_with(suite, alias)
+        }
+        "ARIAGCM" => begins_with(suite, "ARIA"),
         "CBC" => is_cbc,
         "MD5" => sum == Some("MD5"),
         "SHA" | "SHA1" => sum == Some("SHA"),

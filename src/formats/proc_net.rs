@@ -1,6 +1,6 @@
 //! The sockets of the running kernel: `/proc/net/tcp`, `tcp6`, `udp` and `udp6`.
 //!
-//! Follows proc_net(5) and the kernel's `net/ipv4/tcp_ipv4.c` (`get_tcp4_sock`): addresses are words in the byte order
+//! Follows `proc_net(5)` and the kernel's `net/ipv4/tcp_ipv4.c` (`get_tcp4_sock`): addresses are words in the byte order
 //! of the processor (little-endian on every machine Proxmox VE runs on), ports are big-endian.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};

@@ -170,7 +170,9 @@ impl Host {
 
     fn is_file(&self, path: &str) -> Result<bool, Stop> {
         match self.files.stat(path) {
-            Ok(meta) => Ok(meta.kind == Kind::File),
+            Ok(meta) if meta.kind == Kind::File => Ok(true),
+            // pveproxy takes it for missing; nobody has put it there on purpose.
+            Ok(_) => Err(Stop::unknown(path, "is no file")),
             Err(trouble) if trouble.is_missing() => Ok(false),
             Err(trouble) => Err(trouble.into()),
         }

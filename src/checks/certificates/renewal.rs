@@ -104,16 +104,15 @@ pub(crate) fn cluster_authority_expires(look: &Look<'_>) -> Judged {
 pub(crate) fn renewal_timer_off(look: &Look<'_>) -> Judged {
     look.take(look.host.cluster_files())?;
     let units = look.take(look.host.units())?;
-    let judgement = match units.starts(TIMER) {
-        Some(link) => Judgement::pass("certificates are looked at once a day").with(Evidence::of(link)),
-        None => {
-            look.host.units().complete()?;
-            // A tree without the folder of links says nothing about timers.
-            look.host.files.list(&format!("{UNIT_FOLDER}/timers.target.wants"))?;
-            let place = units.mask(TIMER).unwrap_or(UNIT_FOLDER);
-            Judgement::fail("nothing looks at the certificates: the timer does not start at boot")
-                .with(Evidence::of(place).key(TIMER).expected("enabled"))
-        }
+    let judgement = if let Some(link) = units.starts(TIMER) {
+        Judgement::pass("certificates are looked at once a day").with(Evidence::of(link))
+    } else {
+        look.host.units().complete()?;
+        // A tree without the folder of links says nothing about timers.
+        look.host.files.list(&format!("{UNIT_FOLDER}/timers.target.wants"))?;
+        let place = units.mask(TIMER).unwrap_or(UNIT_FOLDER);
+        Judgement::fail("nothing looks at the certificates: the timer does not start at boot")
+            .with(Evidence::of(place).key(TIMER).expected("enabled"))
     };
     look.one(Subject::new(SubjectKind::Service, TIMER), judgement)
 }

@@ -121,6 +121,10 @@ pub(crate) fn private_key_with_certificate(look: &Look<'_>) -> Judged {
                 Some(line) => {
                     Judgement::fail("a private key stands in a file of certificates").at(path, line)
                 }
+                None if pem.certificates.is_empty() => {
+                    Judgement::unknown("the file holds no certificate that could be read")
+                        .with(Evidence::of(path))
+                }
                 None => Judgement::pass("no private key stands in the file"),
             })
         },
@@ -138,7 +142,7 @@ fn files_of(node: &NodeCertificates) -> Vec<(String, Fact<PemFile>)> {
     match &node.custom.value {
         Ok(None) => {}
         Ok(Some(custom)) => {
-            files.push((path, Fact { value: Ok(custom.pem.clone()), doubts: node.custom.doubts.clone() }))
+            files.push((path, Fact { value: Ok(custom.pem.clone()), doubts: node.custom.doubts.clone() }));
         }
         Err(stop) => files.push((path, Fact { value: Err(stop.clone()), doubts: Vec::new() })),
     }

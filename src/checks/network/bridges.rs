@@ -1,5 +1,6 @@
 //! What guests share with the node on its bridges.
 
+use super::packets::kernel;
 use super::{MOST_EVIDENCE, guests_named};
 use crate::catalogue::Severity;
 use crate::checks::{Judged, Look};
@@ -158,7 +159,7 @@ pub(crate) fn router_advertisements_of_guests_accepted(look: &Look<'_>) -> Judge
             let (cards, unread) = cards_on(guests, interfaces, segment);
             let ids: Vec<u32> = cards.iter().map(|(guest, _)| guest.vmid).collect();
             let name = &interface.name;
-            let setting = |key: &str| look.own(look.host.sysctl(&format!("net/ipv6/conf/{name}/{key}")));
+            let setting = |key: &str| kernel(look, &format!("net/ipv6/conf/{name}/{key}"));
             if ids.is_empty() {
                 if let Some(guest) = unread.first() {
                     return Err(Stop::unknown(

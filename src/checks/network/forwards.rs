@@ -5,8 +5,8 @@ use std::net::IpAddr;
 
 use crate::checks::{Judged, Look};
 use crate::formats::numbered;
-use crate::host::network::Interfaces;
-use crate::host::{Fact, Stop};
+use crate::host::network::{Interface, Interfaces};
+use crate::host::{Doubt, Fact, Stop};
 use crate::outcome::{Evidence, Judgement, Subject};
 
 /// Ports that only administrators and other nodes need.
@@ -75,19 +75,29 @@ fn rules(look: &Look<'_>, interfaces: &Interfaces) -> Fact<Vec<Rule>> {
         let mut all: Vec<Rule> = commands.collect();
         for path in SAVED_RULES {
             let Some(text) = gather.part(path) else { continue };
-            let lines = numbered(&text).filter(|(_, content)| content.starts_with("-A"));
-            all.extend(lines.map(|(line, content)| Rule {
-                path: path.to_owned(),
-                line,
-                text: content.to_owned(),
-            }));
+            for (line, content) in numbered(&text) {
+                // Saved with counters, a rule has them in brackets before it.
+                let content = content.trim();
+                let content = content
+                    .split_once("] ")
+                    .filter(|_| content.starts_with('['))
+                    .map_or(content, |parts| parts.1);
+                if content.starts_with("-A") {
+                    all.push(Rule { path: path.to_owned(), line, text: content.to_owned() });
+                } else if !(content.is_empty()
+                    || content == "COMMIT"
+                    || content.starts_with(['*', ':', '#', '-']))
+                {
+                    gather.doubt(Doubt::at(path, line, "is no line of saved rules"));
+                }
+            }
         }
         Ok::<_, Stop>(all)
     })
 }
 
 fn node_addresses(look: &Look<'_>, interfaces: &Interfaces) -> BTreeSet<IpAddr> {
-    let mut all: BTreeSet<IpAddr> = interfaces.all.values().flat_map(|interface| interface.ips()).collect();
+    let mut all: BTreeSet<IpAddr> = interfaces.all.values().flat_map(Interface::ips).collect();
     let cluster = look.host.members().value.as_ref().ok();
     let members = cluster.into_iter().flat_map(|members| members.nodes.values());
     all.extend(members.filter_map(|node| node.ip.as_ref()?.parse::<IpAddr>().ok()));

@@ -32,8 +32,12 @@ fn setting(key: &str) -> Subject {
 }
 
 /// A kernel parameter as its path and value.
-fn kernel(look: &Look<'_>, key: &str) -> Result<(String, String), Stop> {
-    look.own(look.host.sysctl(key))
+pub(super) fn kernel(look: &Look<'_>, key: &str) -> Result<(String, String), Stop> {
+    let (path, value) = look.own(look.host.sysctl(key))?;
+    if value.parse::<i32>().is_err() {
+        return Err(Stop::unknown(&path, "is no number"));
+    }
+    Ok((path, value))
 }
 
 /// What a file sets a kernel parameter to.

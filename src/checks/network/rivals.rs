@@ -2,7 +2,7 @@
 
 use crate::checks::{Judged, Look};
 use crate::formats::numbered;
-use crate::host::Stop;
+use crate::host::{Doubt, Fact, Stop};
 use crate::outcome::{Evidence, Judgement, Subject, SubjectKind};
 
 /// A program with rules of its own.
@@ -87,13 +87,24 @@ pub(crate) fn competing_firewall(look: &Look<'_>) -> Judged {
 
 /// `ENABLED=yes`, the only word for yes; the last line counts.
 fn ufw_is_on(look: &Look<'_>) -> Result<bool, Stop> {
-    let text = look.host.files.text(UFW_CONF)?;
-    let settings = numbered(&text).filter_map(|(_, line)| line.trim().strip_prefix("ENABLED="));
-    let last =
-        settings.last().ok_or_else(|| Stop::unknown(UFW_CONF, "does not tell whether ufw is switched on"))?;
+    let unclear = || Stop::unknown(UFW_CONF, "does not tell whether ufw is switched on");
+    let last = look.own(Fact::gather(&look.host.files, |gather| {
+        let text = gather.required(UFW_CONF)?;
+        let mut last = None;
+        for (line, content) in numbered(&text) {
+            let content = content.trim();
+            match content.split_once('=') {
+                Some(("ENABLED", value)) => last = Some(value.to_owned()),
+                Some(_) => {}
+                None if content.is_empty() || content.starts_with('#') => {}
+                None => gather.doubt(Doubt::at(UFW_CONF, line, "is no assignment")),
+            }
+        }
+        last.ok_or_else(unclear)
+    }))?;
     match last.trim_matches(['"', '\'']).to_ascii_lowercase().as_str() {
         "yes" => Ok(true),
         "no" => Ok(false),
-        _ => Err(Stop::unknown(UFW_CONF, "does not tell whether ufw is switched on")),
+        _ => Err(unclear()),
     }
 }

@@ -54,7 +54,7 @@ pub(crate) fn sdn_secret_readable(look: &Look<'_>) -> Judged {
         |outside| service_subject(outside),
         |_, outside| {
             let service = &outside.service;
-            let in_url = service.has_credential.then(|| ("url", service.line));
+            let in_url = service.has_credential.then_some(("url", service.line));
             let secret = service.secret.as_ref().map(|(name, line)| (name.as_str(), *line)).or(in_url);
             Ok(match secret {
                 Some((name, line)) => Judgement::fail(format!(

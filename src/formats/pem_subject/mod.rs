@@ -16,7 +16,7 @@ mod strength;
 
 use std::net::IpAddr;
 
-use super::{Issue, Parsed, numbered};
+use super::{Issue, Parsed, numbered, shown};
 pub use strength::{KeyKind, PublicKey, SignatureHash, stands_for};
 
 /// Most certificates read from one file; a served chain has two or three.
@@ -128,6 +128,11 @@ pub fn parse(text: &str) -> Parsed<PemFile> {
                 if let Some((line, body)) = open.take() {
                     finish(&body, line, &mut parsed);
                 }
+            }
+            (None, None, Some(ended)) => {
+                let what =
+                    format!("the end of a block {} without its begin, which is not read", shown(ended));
+                parsed.issues.push(Issue::new(line, what));
             }
             _ => {
                 if let Some((_, body)) = open.as_mut().filter(|(_, body)| body.len() <= BODY_LIMIT) {

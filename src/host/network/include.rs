@@ -89,17 +89,15 @@ impl Reader<'_, '_> {
             let matcher = Pattern::new(part);
             let mut next = Vec::new();
             for base in &bases {
-                match matcher.literal() {
-                    Some(name) => next.push(format!("{base}/{name}")),
-                    None => {
-                        let folder = if base.is_empty() { "/" } else { base };
-                        let entries = self.gather.folder(folder);
-                        let fitting = entries.iter().filter(|entry| {
-                            matcher.matches(&entry.name) && (last || entry.kind != Kind::File)
-                        });
-                        next.extend(fitting.map(|entry| format!("{base}/{}", entry.name)));
-                    }
+                if let Some(name) = matcher.literal() {
+                    next.push(format!("{base}/{name}"));
+                    continue;
                 }
+                let folder = if base.is_empty() { "/" } else { base };
+                let entries = self.gather.folder(folder);
+                let fits = |kind: Kind, name: &str| matcher.matches(name) && (last || kind != Kind::File);
+                let fitting = entries.iter().filter(|entry| fits(entry.kind, &entry.name));
+                next.extend(fitting.map(|entry| format!("{base}/{}", entry.name)));
             }
             bases = next;
         }

@@ -170,20 +170,9 @@ impl Interfaces {
             let tag = options.split_whitespace().find_map(|option| option.strip_prefix("tag=")?.parse().ok());
             return Some(Segment { bridge, vlan: tag });
         }
-        let (device, vlan) = self.raw_device(interface)?;
+        let (device, vlan) = raw_device(interface)?;
         let bridge = self.all.get(&device).filter(|device| device.is_bridge())?;
         Some(Segment { bridge: bridge.name.clone(), vlan: Some(vlan) })
-    }
-
-    /// What a VLAN interface stands on, and its VLAN: `DEVICE.ID`, or `vlan-raw-device` with the number in the name.
-    fn raw_device(&self, interface: &Interface) -> Option<(String, u16)> {
-        let dotted = interface.name.rsplit_once('.');
-        let dotted = dotted.and_then(|(device, vlan)| Some((device.to_owned(), vlan.parse::<u16>().ok()?)));
-        let Some(device) = interface.text("vlan-raw-device") else { return dotted };
-        let id = interface.text("vlan-id").and_then(|vlan| vlan.parse().ok());
-        let named = || interface.name.trim_start_matches(|each: char| !each.is_ascii_digit()).parse().ok();
-        let vlan = id.or(dotted.map(|(_, vlan)| vlan)).or_else(named)?;
-        Some((device.to_owned(), vlan))
     }
 
     /// The interfaces of the node that have an address and speak on a bridge.
@@ -200,6 +189,17 @@ impl Interfaces {
             run.map(move |one| (interface, one))
         })
     }
+}
+
+/// What a VLAN interface stands on, and its VLAN: `DEVICE.ID`, or `vlan-raw-device` with the number in the name.
+fn raw_device(interface: &Interface) -> Option<(String, u16)> {
+    let dotted = interface.name.rsplit_once('.');
+    let dotted = dotted.and_then(|(device, vlan)| Some((device.to_owned(), vlan.parse::<u16>().ok()?)));
+    let Some(device) = interface.text("vlan-raw-device") else { return dotted };
+    let id = interface.text("vlan-id").and_then(|vlan| vlan.parse().ok());
+    let named = || interface.name.trim_start_matches(|each: char| !each.is_ascii_digit()).parse().ok();
+    let vlan = id.or(dotted.map(|(_, vlan)| vlan)).or_else(named)?;
+    Some((device.to_owned(), vlan))
 }
 
 impl Host {
@@ -226,7 +226,11 @@ impl Host {
                     } else {
                         Some(gather.required(path)?)
                     };
-                    let Some(text) = text else { continue };
+                    let Some(text) = text else {
+                        // A kernel without IPv6 has no such table.
+                        self.defaults_hold(gather, path);
+                        continue;
+                    };
                     if !text.trim_start().starts_with("sl") {
                         return Err(Stop::unknown(path, "is no table of sockets"));
                     }

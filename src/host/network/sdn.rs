@@ -48,6 +48,10 @@ impl Host {
                 let release = self.format_release();
                 let mut objects = |path: &str, parse: fn(&str, Release) -> Parsed<Objects>| {
                     let text = gather.optional(path)?;
+                    if text.as_ref().is_some_and(|text| text.trim().is_empty()) {
+                        // Upstream leaves an empty file where the last object was removed.
+                        self.defaults_hold(gather, path);
+                    }
                     Ok::<_, Stop>(text.map(|text| gather.parsed(path, parse(&text, release))))
                 };
                 let zones = objects(ZONES_CFG, sdn::zones)?;

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::Placed;
 use crate::formats::sysctl_conf;
 use crate::host::Gather;
+use crate::host::system::has_end;
 
 /// Folders, the first winning for one file name (sysctl.d(5)).
 const FOLDERS: [&str; 5] =
@@ -19,7 +20,7 @@ pub(super) fn read(gather: &mut Gather<'_>) -> BTreeMap<String, Placed<String>> 
     let mut files: BTreeMap<String, String> = BTreeMap::new();
     for folder in FOLDERS {
         for entry in gather.folder(folder) {
-            if entry.name.ends_with(".conf") {
+            if has_end(&entry.name, "conf") {
                 files.entry(entry.name.clone()).or_insert_with(|| format!("{folder}/{}", entry.name));
             }
         }
