@@ -77,13 +77,13 @@ enum Lane {
 }
 
 pub(crate) fn guest_reaches_every_vlan(look: &Look<'_>) -> Judged {
+    let guests = look.take(look.host.guests())?;
     let interfaces = look.take(look.host.interfaces())?;
     let sdn = match look.take(look.host.sdn()) {
         Ok(sdn) => Some(sdn),
         Err(Stop::NotApplicable(_)) => None,
         Err(stop) => return Err(stop),
     };
-    let guests = look.take(look.host.guests())?;
     let here = guests.all.iter().filter(|guest| guest.is_local(look.host) && !guest.is_template());
     look.each(
         here,

@@ -1,7 +1,6 @@
 //! What the kernel does with packets that are not for the node.
 
 use super::some_of;
-use crate::catalogue::Severity;
 use crate::checks::{Judged, Look};
 use crate::formats::firewall::Verdict;
 use crate::formats::sysctl_conf::normalize;
@@ -127,32 +126,15 @@ pub(crate) fn bridge_filter_off(look: &Look<'_>) -> Judged {
         BRIDGE_FILTER,
         |(key, _)| setting(key),
         |look, (key, protocol)| {
-            let told = configured(look, key)?.filter(|placed| placed.value == "0");
-            let told = told
-                .map(|placed| Evidence::at(&placed.path, placed.line).key(*key).observed("0").expected("1"));
-            match kernel(look, key) {
-                Ok((path, value)) if value == "0" => {
-                    let seen = Evidence::of(path).key(*key).observed("0").expected("1");
-                    Ok(Judgement::fail(format!(
-                        "{protocol} packets of guests pass by the rules of the firewall"
-                    ))
-                    .with(seen)
-                    .with_all(told))
-                }
-                live if told.is_some() => {
-                    let now = if live.is_ok() { ", although they do at the moment" } else { "" };
-                    Ok(Judgement::fail(format!(
-                        "a file keeps {protocol} packets of guests from the rules of the firewall{now}"
-                    ))
-                    .severity(Severity::Low)
-                    .with_all(told))
-                }
-                Ok((path, value)) => {
-                    Ok(Judgement::pass(format!("{protocol} packets of guests pass the rules"))
-                        .with(Evidence::of(path).key(*key).observed(value)))
-                }
-                Err(stop) => Err(stop),
+            // Files do not count: Proxmox VE itself sets 0 at boot, and pve-firewall 1 whenever it loads rules.
+            let (path, value) = kernel(look, key)?;
+            let seen = Evidence::of(path).key(*key).observed(&value).expected("1");
+            Ok(if value == "0" {
+                Judgement::fail(format!("{protocol} packets of guests pass by the rules of the firewall"))
+            } else {
+                Judgement::pass(format!("{protocol} packets of guests pass the rules"))
             }
+            .with(seen))
         },
     )
 }

@@ -1,4 +1,5 @@
-//! What the files of sysctl.d set at boot.
+//! What the files of sysctl.d set at boot. `/etc/sysctl.conf` counts where a link in `/etc/sysctl.d` leads to it, as in
+//! Debian 11 and 12.
 
 use std::collections::BTreeMap;
 
@@ -10,9 +11,6 @@ use crate::host::system::has_end;
 /// Folders, the first winning for one file name (sysctl.d(5)).
 const FOLDERS: [&str; 5] =
     ["/etc/sysctl.d", "/run/sysctl.d", "/usr/local/lib/sysctl.d", "/usr/lib/sysctl.d", "/lib/sysctl.d"];
-
-/// Read by the program `sysctl` behind all others; since Debian 13 not at boot.
-const SYSCTL_CONF: &str = "/etc/sysctl.conf";
 
 /// The last value of every key that is set by its name; globs are left out, for which keys they match the kernel
 /// knows alone.
@@ -26,7 +24,7 @@ pub(super) fn read(gather: &mut Gather<'_>) -> BTreeMap<String, Placed<String>> 
         }
     }
     let mut values = BTreeMap::new();
-    for path in files.into_values().chain([SYSCTL_CONF.to_owned()]) {
+    for path in files.into_values() {
         let Some(text) = gather.part(&path) else { continue };
         for assignment in gather.parsed(&path, sysctl_conf::parse(&text)) {
             if let Some(value) = assignment.value.clone().filter(|_| !assignment.is_glob()) {
