@@ -330,7 +330,7 @@ impl<'h> Builder<'_, 'h> {
         let source = self.end(rule.source.as_ref(), &mut family)?;
         let dest = self.end(rule.dest.as_ref(), &mut family)?;
         let whole = family.map_or_else(AddressSet::everything, AddressSet::family);
-        let source = source.unwrap_or_else(|| Among::known(AddressSet::everything())).within(&whole);
+        let source = source.unwrap_or_else(|| self.reach.among(AddressSet::everything())).within(&whole);
         Some((source, dest.map(|dest| dest.within(&whole))))
     }
 
@@ -352,7 +352,7 @@ impl<'h> Builder<'_, 'h> {
             return Some(None);
         }
         *family = Some(own);
-        Some(Some(Among::known(set)))
+        Some(Some(self.reach.among(set)))
     }
 
     fn set(&self, name: &Name) -> Option<Among> {
@@ -420,7 +420,7 @@ fn builder<'r, 'h>(
         reach,
         names: Names { datacenter: file, own },
         groups_at: &datacenter.path,
-        management: management(reach, file),
+        management: reach.nft_management.get_or_init(|| management(reach, file)).clone(),
         card: None,
         chain: Chain::default(),
         cut: false,
