@@ -18,7 +18,7 @@ use crate::host::firewall::Backend;
 use crate::host::firewall::cover::{AddressSet, Identity};
 use crate::host::firewall::reach::{Exposure, LOOPBACK, Outcome, Part, Place, Reach, TCP, Target, UDP};
 use crate::host::{Doubt, Host, Stop};
-use crate::report::clean;
+use crate::report::{clean, clean_whole};
 
 /// Most networks of a set that are shown in the table.
 const MOST_NETWORKS: usize = 4;
@@ -122,15 +122,19 @@ fn because(place: &Place<'_>) -> Option<Value> {
 }
 
 fn place_text(place: &Place<'_>) -> String {
-    let file = match (place.path, place.line) {
-        (Some(path), Some(line)) => Some(format!("{path}:{line}")),
-        (Some(path), None) => Some(path.to_owned()),
-        _ => None,
-    };
-    let mut text = match (place.implicit, file) {
-        (Some(name), Some(file)) => format!("{name} ({file})"),
-        (Some(name), None) => name.to_owned(),
-        (None, file) => file.unwrap_or_default(),
+    let mut text = String::new();
+    write_place(&mut text, place);
+    text
+}
+
+/// Writing to a string cannot fail.
+fn write_place(text: &mut String, place: &Place<'_>) {
+    let _ = match (place.implicit, place.path, place.line) {
+        (Some(name), Some(path), Some(line)) => write!(text, "{name} ({path}:{line})"),
+        (Some(name), Some(path), None) => write!(text, "{name} ({path})"),
+        (Some(name), None, _) => write!(text, "{name}"),
+        (None, Some(path), Some(line)) => write!(text, "{path}:{line}"),
+        (None, path, _) => write!(text, "{}", path.unwrap_or_default()),
     };
     if let Some((path, line)) = place.call {
         let _ = write!(text, ", called from {path}:{line}");
@@ -138,7 +142,6 @@ fn place_text(place: &Place<'_>) -> String {
     if let Some(name) = place.interface {
         let _ = write!(text, ", through {name}");
     }
-    text
 }
 
 /// Answers one question.
@@ -308,9 +311,13 @@ impl<'h> Table<'_, 'h> {
         }
         self.each(|name, rows| match rows {
             Ok(rows) => {
-                let lines: String = rows.iter().map(|row| self.lines(row)).collect();
-                writeln!(out, "{name}")?;
-                lines.lines().try_for_each(|line| writeln!(out, "{}", clean(line)))
+                let mut text = format!("{name}\n");
+                rows.iter().for_each(|row| self.lines(row, &mut text));
+                let is_plain = |byte: u8| byte == b'\n' || byte == b' ' || byte.is_ascii_graphic();
+                if text.bytes().all(is_plain) {
+                    return out.write_all(text.as_bytes());
+                }
+                text.lines().try_for_each(|line| writeln!(out, "{}", clean_whole(line)))
             }
             Err(why) => writeln!(out, "{name}\n  {}", clean(why)),
         })?;
@@ -438,20 +445,20 @@ impl<'h> Table<'_, 'h> {
         ShownRow { port: &row.ports, filtering: row.exposure.filtering, sources }
     }
 
-    fn lines(&self, row: &Row<'h>) -> String {
-        let mut text = String::new();
+    fn lines(&self, row: &Row<'h>, text: &mut String) {
         let exposure = &row.exposure;
         let outside = exposure.parts.iter().filter(|part| part.place.implicit != Some(LOOPBACK));
         for (index, part) in outside.enumerate() {
             let name = if index == 0 { row.ports.as_str() } else { "" };
             let look = self.look(&exposure.rounded(&part.sources));
             let verdict = part.outcome.name();
-            let _ = writeln!(text, "  {name:<16} {verdict:<8} {:<44} {}", look.text, place_text(&part.place));
+            let _ = write!(text, "  {name:<16} {verdict:<8} {:<44} ", look.text);
+            write_place(text, &part.place);
+            text.push('\n');
             if let Outcome::Unknown { why, .. } = &part.outcome {
                 let _ = writeln!(text, "  {:<16} {:<8} {why}", "", "");
             }
         }
-        text
     }
 }
 

@@ -214,6 +214,17 @@ struct Card {
     bridge: Option<String>,
 }
 
+/// The network from which the management ports are reached without a rule.
+#[derive(Debug, Clone)]
+pub struct LocalNetwork<'h> {
+    /// Its addresses.
+    pub networks: AddressSet,
+    /// The networks in which the node has an address.
+    pub connected: AddressSet,
+    /// File and line of the alias that says it; none if upstream derives it from addresses and routes.
+    pub pinned: Option<(&'h str, u32)>,
+}
+
 /// The ruleset of a node.
 pub struct Reach<'h> {
     host: &'h Host,
@@ -296,7 +307,13 @@ impl<'h> Reach<'h> {
 
     /// What keeps the whole ruleset from being loaded: nothing is filtered after boot.
     pub fn load_failed(&self) -> Option<&Refusal<'h>> {
-        self.refusals().everything.as_ref()
+        self.refusals().everything.first()
+    }
+
+    /// Every such place, and every place that keeps the rules for IPv6 from being loaded.
+    pub fn refused(&self) -> (&[Refusal<'h>], &[Refusal<'h>]) {
+        let refusals = self.refusals();
+        (&refusals.everything, &refusals.ipv6)
     }
 
     fn refusals(&self) -> &load::Refusals<'h> {
@@ -351,7 +368,7 @@ impl<'h> Reach<'h> {
 
     /// With nothing loaded for IPv6 everybody gets in through it.
     fn without_unloaded_v6(&self, exposure: Exposure<'h>) -> Exposure<'h> {
-        let Some(refusal) = &self.refusals().ipv6 else { return exposure };
+        let Some(refusal) = self.refusals().ipv6.first() else { return exposure };
         let (v4, v6) = (AddressSet::family(Family::V4), AddressSet::family(Family::V6));
         let kept =
             exposure.parts.into_iter().map(|part| Part { sources: part.sources.intersect(&v4), ..part });
@@ -404,6 +421,34 @@ impl<'h> Reach<'h> {
             Backend::Iptables => iptables::node(self, datacenter, node),
             Backend::Nftables => nftables::node(self, datacenter, node),
         })
+    }
+
+    /// The local network, from which the management ports are reached without a rule.
+    ///
+    /// # Errors
+    /// Why it is not known.
+    pub fn local_network(&self) -> Result<LocalNetwork<'h>, String> {
+        let (datacenter, backend) = (self.datacenter()?, self.backend()?);
+        let alias = datacenter.firewall.aliases.get(super::exposure::LOCAL_NETWORK);
+        let found = match (alias, backend) {
+            (Some(alias), _) => Among::known(AddressSet::network(alias.cidr)),
+            (None, Backend::Iptables) => self.local().network(),
+            (None, Backend::Nftables) => self.local().networks(),
+        };
+        if let Some((_, why)) = &found.maybe {
+            return Err(why.to_string());
+        }
+        Ok(LocalNetwork {
+            networks: found.sure.as_ref().clone(),
+            connected: self.local().connected(),
+            pinned: alias.map(|alias| (datacenter.path.as_str(), alias.line)),
+        })
+    }
+
+    /// The rules that deny management ports to sources that the nftables backend lets in before it looks at rules.
+    pub fn denied_in_vain(&self) -> Vec<Place<'h>> {
+        let Ok((datacenter, node, Backend::Nftables)) = self.before_rules() else { return Vec::new() };
+        self.chain_of_node(datacenter, node, Backend::Nftables).denied_behind("management-set")
     }
 
     /// The call of a security group behind which everything is let in that a guest with a filtered network card sends

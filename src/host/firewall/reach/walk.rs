@@ -275,6 +275,29 @@ impl<'a> Chain<'a> {
         runs.collect()
     }
 
+    /// The steps behind the built-in one of this name that deny what that one has let in.
+    pub(super) fn denied_behind(&self, implicit: &str) -> Vec<Place<'a>> {
+        let mut steps = self.steps.iter().skip_while(|step| step.place.implicit != Some(implicit));
+        let Some(opening) = steps.next() else { return Vec::new() };
+        let same_ports = |step: &Step<'a>| match (&step.dport, &opening.dport) {
+            (Some(own), Some(open)) => {
+                own.iter().any(|(first, last)| open.iter().any(|(from, to)| first <= to && from <= last))
+            }
+            _ => true,
+        };
+        let denied = steps.filter(|step| {
+            step.verdict != Verdict::Accept
+                && step.place.implicit.is_none()
+                && (step.protocol.is_none() || step.protocol == opening.protocol)
+                && same_ports(step)
+                && step.source.sure.meets(&opening.source.sure)
+        });
+        let mut places: Vec<Place<'a>> = denied.map(|step| step.place).collect();
+        places.sort_unstable();
+        places.dedup();
+        places
+    }
+
     /// The source ports and destinations that the steps tell apart, and whether there are too many.
     fn choices(&self, steps: &[&Step<'a>]) -> (Vec<Choice>, bool) {
         /// A source port that ordinary clients use.
