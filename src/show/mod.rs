@@ -127,12 +127,12 @@ pub fn write(
     let shown = match name {
         // It can be too much to hold.
         Name::Access => return access::write(host, now, question, as_json, out),
+        Name::Reach => return reach::write(host, now.as_second(), as_json, out),
         Name::Host => Ok(shown_host(host)),
         Name::Storage => storage::shown(host),
         Name::Sshd => sshd::shown(host),
         Name::Guests => guests::shown(host),
         Name::Apt => apt::shown(host),
-        Name::Reach => reach::shown(host, now.as_second()),
     };
     let shown = shown.map_err(Refusal::Unknown)?;
     out.write_all(shown.print(as_json).as_bytes()).map_err(Refusal::NotWritten)

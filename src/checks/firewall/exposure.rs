@@ -1,7 +1,5 @@
 //! Who reaches the node.
 
-use std::collections::BTreeSet;
-
 use super::{Filter, MOST_EVIDENCE, filtered_node, shown_set, switched_on};
 use crate::catalogue::Severity;
 use crate::checks::{Judged, Look};
@@ -9,7 +7,7 @@ use crate::formats::firewall::{Firewall, Verdict};
 use crate::host::Stop;
 use crate::host::firewall::cover::{AddressSet, Reach as Extent};
 use crate::host::firewall::exposure::{BLACKLIST, LOCAL_NETWORK, MANAGEMENT, management};
-use crate::host::firewall::reach::{Exposure, LOOPBACK, Outcome, Part, Reach, TCP, Target};
+use crate::host::firewall::reach::{Exposure, LOOPBACK, Outcome, Part, Reach, TCP, UDP};
 use crate::host::firewall::{Backend, File};
 use crate::outcome::{Evidence, Judgement, Subject, SubjectKind};
 
@@ -17,22 +15,75 @@ use crate::outcome::{Evidence, Judgement, Subject, SubjectKind};
 struct Service {
     id: &'static str,
     name: &'static str,
+    protocol: u16,
     first: u16,
     last: u16,
     severity: Severity,
 }
 
 const SERVICES: [Service; 4] = [
-    Service { id: "tcp/22", name: "ssh", first: 22, last: 22, severity: Severity::High },
-    Service { id: "tcp/3128", name: "the SPICE proxy", first: 3128, last: 3128, severity: Severity::Medium },
+    Service { id: "tcp/22", name: "ssh", protocol: TCP, first: 22, last: 22, severity: Severity::High },
+    Service {
+        id: "tcp/3128",
+        name: "the SPICE proxy",
+        protocol: TCP,
+        first: 3128,
+        last: 3128,
+        severity: Severity::Medium,
+    },
     Service {
         id: "tcp/5900-5999",
         name: "consoles of guests",
+        protocol: TCP,
         first: 5900,
         last: 5999,
         severity: Severity::Medium,
     },
-    Service { id: "tcp/8006", name: "the web interface", first: 8006, last: 8006, severity: Severity::High },
+    Service {
+        id: "tcp/8006",
+        name: "the web interface",
+        protocol: TCP,
+        first: 8006,
+        last: 8006,
+        severity: Severity::High,
+    },
+];
+
+/// Services between nodes, and services that nobody asked for.
+const INTERNAL: [Service; 5] = [
+    Service {
+        id: "tcp/111",
+        name: "rpcbind",
+        protocol: TCP,
+        first: 111,
+        last: 111,
+        severity: Severity::Medium,
+    },
+    Service {
+        id: "udp/111",
+        name: "rpcbind",
+        protocol: UDP,
+        first: 111,
+        last: 111,
+        severity: Severity::Medium,
+    },
+    Service { id: "tcp/85", name: "pvedaemon", protocol: TCP, first: 85, last: 85, severity: Severity::Low },
+    Service {
+        id: "tcp/60000-60050",
+        name: "migration of guests",
+        protocol: TCP,
+        first: 60_000,
+        last: 60_050,
+        severity: Severity::Medium,
+    },
+    Service {
+        id: "udp/5404-5412",
+        name: "corosync",
+        protocol: UDP,
+        first: 5404,
+        last: 5412,
+        severity: Severity::Medium,
+    },
 ];
 
 /// Ports that every node listens on, for the question whether a list of denials closes them.
@@ -45,11 +96,25 @@ pub(crate) fn management_port_open_to_anywhere(look: &Look<'_>) -> Judged {
     look.each(&SERVICES, subject, |_, service| judge_service(&filter, &reach, service))
 }
 
+pub(crate) fn internal_port_open_to_anywhere(look: &Look<'_>) -> Judged {
+    let filter = filtered_node(look)?;
+    let clustered = match look.take(look.host.corosync()) {
+        Ok(_) => true,
+        Err(Stop::NotApplicable(_)) => false,
+        Err(Stop::Unknown(doubt)) => {
+            look.doubt(doubt);
+            true
+        }
+    };
+    let reach = look.host.reach(look.now.as_second());
+    let subject = |service: &&Service| Subject::new(SubjectKind::Service, service.id).named(service.name);
+    let wanted = INTERNAL.iter().filter(|service| clustered || service.name != "corosync");
+    look.each(wanted, subject, |_, service| judge_service(&filter, &reach, service))
+}
+
 fn judge_service(filter: &Filter<'_>, reach: &Reach<'_>, service: &Service) -> Result<Judgement, Stop> {
     let mut unsure = false;
-    for port in representatives(filter, service) {
-        let exposure =
-            reach.exposure(Target::Node, TCP, port).map_err(|why| Stop::unknown(&filter.node.path, why))?;
+    for (ports, exposure) in reach.node_exposures(service.protocol, (service.first, service.last)) {
         let of = |wanted: &dyn Fn(&&Part<'_>) -> bool| {
             exposure
                 .parts
@@ -59,7 +124,7 @@ fn judge_service(filter: &Filter<'_>, reach: &Reach<'_>, service: &Service) -> R
         };
         let open = of(&|part| opens(part));
         if open.reach() == Extent::Anywhere {
-            return Ok(exposed(filter.datacenter, service, &exposure, &open));
+            return Ok(exposed(filter, service, &ports, &exposure, &open));
         }
         // That the local network of a tree is not known is told elsewhere; it is not the Internet.
         let may = |part: &&Part<'_>| {
@@ -87,26 +152,33 @@ fn opens(part: &Part<'_>) -> bool {
     }
 }
 
-/// One port of each run of ports that all rules treat alike.
-fn representatives(filter: &Filter<'_>, service: &Service) -> BTreeSet<u16> {
-    let files = [filter.node, filter.datacenter].into_iter();
-    let ports = files.flat_map(super::all_rules).filter_map(|rule| rule.dport.as_ref());
-    let ends =
-        ports.flat_map(|ports| &ports.ranges).flat_map(|(first, last)| [*first, last.saturating_add(1)]);
-    let inside = ends.filter(|port| (service.first..=service.last).contains(port));
-    inside.chain([service.first]).collect()
-}
-
-fn exposed(datacenter: &File, service: &Service, exposure: &Exposure<'_>, open: &AddressSet) -> Judgement {
+fn exposed(
+    filter: &Filter<'_>,
+    service: &Service,
+    ports: &[(u16, u16)],
+    exposure: &Exposure<'_>,
+    open: &AddressSet,
+) -> Judgement {
     let from = shown_set(&exposure.rounded(open));
-    let summary = format!("the firewall lets {from} reach {}", service.name);
+    let whole = ports == [(service.first, service.last)];
+    let some = if whole { String::new() } else { format!(" (ports {})", shown_ports(ports)) };
+    let summary = format!("the firewall lets {from} reach {}{some}", service.name);
     let public = |part: &&Part<'_>| opens(part) && part.sources.reach() >= Extent::Public;
     let openings = exposure.parts.iter().filter(public).take(MOST_EVIDENCE);
-    let evidence = openings.flat_map(|part| evidence_of(datacenter, exposure, part));
+    let evidence = openings.flat_map(|part| evidence_of(filter, exposure, part));
     Judgement::fail(summary).severity(service.severity).with_all(evidence)
 }
 
-fn evidence_of(datacenter: &File, exposure: &Exposure<'_>, part: &Part<'_>) -> Vec<Evidence> {
+/// `22, 5900-5999`.
+fn shown_ports(ports: &[(u16, u16)]) -> String {
+    let one = |(first, last): &(u16, u16)| {
+        if first == last { first.to_string() } else { format!("{first}-{last}") }
+    };
+    ports.iter().map(one).collect::<Vec<_>>().join(", ")
+}
+
+fn evidence_of(filter: &Filter<'_>, exposure: &Exposure<'_>, part: &Part<'_>) -> Vec<Evidence> {
+    let datacenter = filter.datacenter;
     let place = part.place;
     let through = place.interface.map(|name| format!(" through {name}")).unwrap_or_default();
     let observed = format!("accepts {}{through}", shown_set(&exposure.rounded(&part.sources)));
@@ -118,6 +190,12 @@ fn evidence_of(datacenter: &File, exposure: &Exposure<'_>, part: &Part<'_>) -> V
             .map(|line| Evidence::at(&datacenter.path, line).key(MANAGEMENT).observed(&observed))
             .collect(),
         Some("policy") => vec![policy_evidence(datacenter)],
+        // Only the nftables backend opens these ports to others than the nodes of the cluster.
+        Some("corosync") => {
+            let asked = filter.node.firewall.options.nftables.as_ref();
+            let asked = asked.map(|option| Evidence::at(&filter.node.path, option.line).key("nftables"));
+            asked.map(|evidence| evidence.observed("1")).into_iter().collect()
+        }
         Some(name) => {
             place.path.map(|path| at(path, place.line).key(name).observed(observed)).into_iter().collect()
         }
@@ -225,6 +303,116 @@ pub(crate) fn blacklist_without_effect(look: &Look<'_>) -> Judged {
         Judgement::pass("the set `blacklist` is empty")
     } else {
         Judgement::pass("the members of the set `blacklist` are dropped before every rule")
+    };
+    look.one(Subject::node(), judgement)
+}
+
+pub(crate) fn local_network_too_wide(look: &Look<'_>) -> Judged {
+    /// A private network with a shorter prefix than this is more than one network of administrators.
+    const WIDE_V4: u32 = 16;
+    const WIDE_V6: u32 = 64;
+    /// Most public addresses that may all be the administrator's own.
+    const OWN_V4: u32 = 29;
+    const OWN_V6: u32 = 64;
+    let filter = filtered_node(look)?;
+    let reach = look.host.reach(look.now.as_second());
+    let local = match reach.local_network() {
+        Ok(local) => local,
+        Err(why) => return Err(Stop::unknown(&filter.node.path, why)),
+    };
+    for doubt in reach.doubts() {
+        look.doubt(doubt);
+    }
+    let shown = shown_set(&local.networks);
+    let shorter = |set: &AddressSet, v4: u32, v6: u32| {
+        set.networks().iter().any(|cidr| cidr.prefix < if cidr.address.is_ipv4() { v4 } else { v6 })
+    };
+    let public = local.networks.intersect(&AddressSet::public());
+    let judgement = if shorter(&public, OWN_V4, OWN_V6) {
+        Judgement::fail(format!(
+            "the local network is public: everybody in {shown} reaches the management ports"
+        ))
+    } else if local.pinned.is_none()
+        && !local.connected.is_empty()
+        && !local.connected.covers(&local.networks)
+    {
+        Judgement::fail(format!(
+            "a route makes {shown} the local network, which is wider than the networks of this node, {}",
+            shown_set(&local.connected)
+        ))
+    } else if shorter(&local.networks, WIDE_V4, WIDE_V6) {
+        let summary = format!("the local network is {shown}: all of it reaches the management ports");
+        Judgement::fail(summary).severity(Severity::Medium)
+    } else {
+        Judgement::pass(format!("the local network is {shown}"))
+    };
+    let evidence = match local.pinned {
+        Some((path, line)) => Evidence::at(path, line),
+        None => Evidence::of(&filter.datacenter.path),
+    };
+    let origin = if local.pinned.is_some() { "" } else { " (derived from addresses and routes)" };
+    look.one(
+        Subject::node(),
+        judgement.with(evidence.key(LOCAL_NETWORK).observed(format!("{shown}{origin}"))),
+    )
+}
+
+pub(crate) fn denial_of_management_without_effect(look: &Look<'_>) -> Judged {
+    let filter = filtered_node(look)?;
+    if filter.backend == Backend::Iptables {
+        return Err(Stop::not_applicable("the iptables backend looks at rules before the set `management`"));
+    }
+    let reach = look.host.reach(look.now.as_second());
+    if reach.load_failed().is_some() {
+        return Err(Stop::not_applicable("no rule is loaded"));
+    }
+    for doubt in reach.doubts() {
+        look.doubt(doubt);
+    }
+    let vain = reach.denied_in_vain();
+    let judgement = if vain.is_empty() {
+        Judgement::pass("no rule denies what the set `management` lets in before it")
+    } else {
+        let evidence = vain.iter().take(MOST_EVIDENCE).filter_map(|place| {
+            Some(Evidence::at(place.path?, place.line?).observed("does not concern the set `management`"))
+        });
+        let many = super::counted(vain.len(), "rule");
+        let verb = if vain.len() == 1 { "denies" } else { "deny" };
+        Judgement::fail(format!(
+            "{many} {verb} management ports to sources that the nftables backend lets in before any rule"
+        ))
+        .with_all(evidence)
+    };
+    look.one(Subject::node(), judgement)
+}
+
+pub(crate) fn security_group_opens_node_to_guests(look: &Look<'_>) -> Judged {
+    let filter = filtered_node(look)?;
+    if filter.backend == Backend::Nftables {
+        return Err(Stop::not_applicable("the nftables backend marks no packets"));
+    }
+    let guests = look.take(look.host.guests())?;
+    let files = look.take(look.host.guest_firewalls())?;
+    for guest in guests.all.iter().filter(|guest| guest.is_local(look.host)) {
+        // Whether a guest is filtered hangs on both of its files.
+        if let (Err(Stop::Unknown(doubt)), _) | (_, Some(Err(Stop::Unknown(doubt)))) =
+            (look.take(&guest.config), files.get(&guest.vmid).map(|fact| look.take(fact)))
+        {
+            look.doubt(doubt);
+        }
+    }
+    let reach = look.host.reach(look.now.as_second());
+    let judgement = match reach.mark_leak() {
+        Some(place) => {
+            let evidence = place.path.zip(place.line).map(|(path, line)| Evidence::at(path, line));
+            let on = place.interface.unwrap_or_default();
+            Judgement::fail(format!(
+                "behind the call of a security group for {on}, every packet of a filtered guest on another bridge to \
+                 this node is accepted"
+            ))
+            .with_all(evidence.map(|evidence| evidence.key("-i").observed(on)))
+        }
+        None => Judgement::pass("no call of a security group lets packets of filtered guests in"),
     };
     look.one(Subject::node(), judgement)
 }

@@ -1,14 +1,13 @@
 //! What stands in the firewall files and does something else than it says.
 
-use std::collections::BTreeSet;
-
-use super::{Filter, MOST_EVIDENCE, RuleFile, all_rules, cards, counted, rule_files, switched_on};
+use super::{MOST_EVIDENCE, RuleFile, all_rules, counted, rule_files, switched_on};
 use crate::catalogue::Severity;
 use crate::checks::{Judged, Look};
 use crate::formats::firewall::rule::{Direction, Parameter, Rule};
-use crate::formats::firewall::{Firewall, Lost, LostKind, Unloaded, Verdict};
+use crate::formats::firewall::{Firewall, Lost, LostKind, Verdict};
 use crate::formats::shown;
 use crate::host::Stop;
+use crate::host::firewall::reach::Refusal;
 use crate::host::firewall::{Backend, File};
 use crate::outcome::{Evidence, Judgement, Subject, SubjectKind};
 
@@ -16,110 +15,52 @@ fn subject(file: &RuleFile<'_>) -> Subject {
     Subject::new(SubjectKind::File, &file.path)
 }
 
-/// A place that keeps the rules from being loaded.
-struct Broken {
-    line: u32,
-    what: String,
-    severity: Severity,
-}
-
 pub(crate) fn ruleset_does_not_load(look: &Look<'_>) -> Judged {
-    let datacenter = switched_on(look)?;
-    let node = look.take(look.host.node_firewall())?;
+    switched_on(look)?;
+    look.take(look.host.node_firewall())?;
     let backend = *look.take(look.host.firewall_backend())?;
-    let filter = Filter { datacenter, node, backend };
-    let files = rule_files(look, true);
-    let called = called_groups(look, &files, &filter);
+    let mut files = rule_files(look, true);
+    if backend == Backend::Nftables {
+        let vnets = look.take(look.host.vnet_firewalls())?;
+        files.extend(vnets.iter().map(|(name, fact)| RuleFile {
+            path: format!("/etc/pve/sdn/firewall/{name}.fw"),
+            fact,
+            guest: None,
+        }));
+    }
+    let reach = look.host.reach(look.now.as_second());
+    let (everything, ipv6) = reach.refused();
     look.each(
         &files,
         |file| subject(file),
         |look, file| {
-            let text = file.take(look)?;
-            let generated = is_generated(look, file, &filter);
-            let found = match backend {
-                Backend::Iptables => iptables_failures(text, generated, &called),
-                Backend::Nftables => nftables_failures(text, datacenter, &called),
+            file.take(look)?;
+            if let Some(guest) = file.guest {
+                look.take(&guest.config)?;
+            }
+            let of = |refusals: &[Refusal<'_>]| -> Vec<(u32, String)> {
+                let own = refusals.iter().filter(|refusal| refusal.path == file.path);
+                own.map(|refusal| (refusal.line.unwrap_or_default(), refusal.what.clone())).collect()
             };
-            let Some(worst) = found.iter().map(|broken| broken.severity).max() else {
+            let (mut found, of_v6) = (of(everything), of(ipv6));
+            let (severity, fails) = if !found.is_empty() {
+                let fails = "no rule of this node is loaded, so after a boot nothing is filtered";
+                (Severity::Critical, fails)
+            } else if !of_v6.is_empty() {
+                (Severity::High, "no rule for IPv6 is loaded, so after a boot IPv6 is not filtered")
+            } else {
                 return Ok(Judgement::pass("nothing in the file keeps the rules from being loaded"));
             };
-            let first = found.first().map(|broken| broken.what.as_str()).unwrap_or_default();
-            let fails = if worst == Severity::Critical {
-                "no rule of this node is loaded, so after a boot nothing is filtered"
-            } else {
-                "no rule for IPv6 is loaded, so after a boot IPv6 is not filtered"
-            };
+            found.extend(of_v6);
+            let first = found.first().map(|(_, what)| what.as_str()).unwrap_or_default();
             let evidence = found.iter().take(MOST_EVIDENCE);
-            let evidence =
-                evidence.map(|broken| Evidence::at(&file.path, broken.line).observed(&broken.what));
-            Ok(Judgement::fail(format!("{fails}: {first}")).severity(worst).with_all(evidence))
+            let evidence = evidence.map(|(line, what)| {
+                let place = Evidence::of(&file.path);
+                if *line > 0 { Evidence::at(&file.path, *line) } else { place }.observed(what)
+            });
+            Ok(Judgement::fail(format!("{fails}: {first}")).severity(severity).with_all(evidence))
         },
     )
-}
-
-/// Whether upstream makes rules of this file: those of the node need its firewall, those of a guest its own.
-fn is_generated(look: &Look<'_>, file: &RuleFile<'_>, filter: &Filter<'_>) -> bool {
-    let now = look.now.as_second();
-    let on = |file: &File| file.firewall.is_enabled(now);
-    match file.guest {
-        None => on(filter.node),
-        // A guest whose configuration is not known counts as filtered: the doubt then lies with the guest.
-        Some(guest) => {
-            let filtered = guest.known().is_none_or(|config| cards(config).iter().any(|card| card.filtered));
-            filtered && file.fact.value.as_ref().is_ok_and(on)
-        }
-    }
-}
-
-/// The security groups that rules call of which upstream makes something.
-fn called_groups(look: &Look<'_>, files: &[RuleFile<'_>], filter: &Filter<'_>) -> BTreeSet<String> {
-    let generated = files.iter().filter(|file| is_generated(look, file, filter));
-    let known = generated.filter_map(|file| file.fact.value.as_ref().ok());
-    let rules = known.flat_map(|file| &file.firewall.rules).filter(|rule| rule.enabled);
-    rules.filter_map(|rule| rule.target.group().map(str::to_owned)).collect()
-}
-
-fn iptables_failures(file: &File, generated: bool, called: &BTreeSet<String>) -> Vec<Broken> {
-    let firewall = &file.firewall;
-    let rules: BTreeSet<u32> = firewall.rules.iter().map(|rule| rule.line).collect();
-    let counts = firewall.load_failures.iter().filter(|failure| match &failure.group {
-        Some(group) => called.contains(group),
-        None => generated || !rules.contains(&failure.line),
-    });
-    let broken = |unloaded| match unloaded {
-        Unloaded::Everything => Severity::Critical,
-        Unloaded::Ipv6 => Severity::High,
-    };
-    counts
-        .map(|failure| Broken {
-            line: failure.line,
-            what: failure.what.clone(),
-            severity: broken(failure.unloaded),
-        })
-        .collect()
-}
-
-/// The nftables backend refuses everything for one mistake in one file. Only those mistakes are named that every
-/// version of it refuses.
-fn nftables_failures(file: &File, datacenter: &File, called: &BTreeSet<String>) -> Vec<Broken> {
-    let broken = |line: u32, what: String| Broken { line, what, severity: Severity::Critical };
-    let firewall = &file.firewall;
-    let tools = firewall.load_failures.iter().filter(|failure| failure.nftables);
-    let tools = tools.filter(|failure| failure.group.as_ref().is_none_or(|group| called.contains(group)));
-    let lost = firewall
-        .lost
-        .iter()
-        .filter(|lost| matches!(lost.what, LostKind::Header | LostKind::NoSection | LostKind::Block(_)));
-    let calls = missing_groups(firewall, &datacenter.firewall);
-    let mut found: Vec<Broken> = tools.map(|failure| broken(failure.line, failure.what.clone())).collect();
-    found.extend(lost.map(|lost| broken(lost.line, lost.why.clone())));
-    found.extend(
-        calls.map(|(rule, name)| {
-            broken(rule.line, format!("the security group {} does not exist", shown(name)))
-        }),
-    );
-    found.sort_by_key(|broken| broken.line);
-    found
 }
 
 /// Enabled calls of security groups that do not exist.
@@ -323,37 +264,5 @@ IN Nothing(REJECT)
             (11, Severity::High),
         ];
         assert_eq!(severities(text), expected);
-    }
-
-    fn file(text: &str) -> File {
-        let firewall = parse(text, Level::Datacenter, Release::Pve9, None).value;
-        File { firewall, ..File::default() }
-    }
-
-    fn broken(found: &[Broken]) -> Vec<(u32, Severity)> {
-        found.iter().map(|broken| (broken.line, broken.severity)).collect()
-    }
-
-    #[test]
-    fn a_failure_for_ipv6_weighs_less_and_one_in_an_unused_rule_nothing() {
-        let file = file("[ALIASES]\nsix 2001:db8::/140\n[RULES]\nIN ACCEPT -source six\n");
-        assert_eq!(broken(&iptables_failures(&file, true, &BTreeSet::new())), [(4, Severity::High)]);
-        assert_eq!(broken(&iptables_failures(&file, false, &BTreeSet::new())), []);
-    }
-
-    #[test]
-    fn the_backends_refuse_different_mistakes() {
-        let file = file(
-            "hello\n[IPSET office]\n10.0.0.0/8\n10.0.0.1/8\n[RULES]\nIN ACCEPT -i averyveryverylongname\n",
-        );
-        let called = BTreeSet::new();
-        assert_eq!(
-            broken(&iptables_failures(&file, true, &called)),
-            [(4, Severity::Critical), (6, Severity::Critical)]
-        );
-        assert_eq!(
-            broken(&nftables_failures(&file, &file, &called)),
-            [(1, Severity::Critical), (6, Severity::Critical)]
-        );
     }
 }

@@ -1,12 +1,14 @@
 //! Whether guests are filtered, and how.
 
+use std::collections::BTreeMap;
+
 use super::{Card, MOST_EVIDENCE, cards, counted, switched_on};
 use crate::catalogue::Severity;
 use crate::checks::{Judged, Look};
 use crate::formats::firewall::Verdict;
 use crate::host::Stop;
 use crate::host::firewall::{Backend, File};
-use crate::host::guests::Guest;
+use crate::host::guests::{Guest, GuestConfig};
 use crate::outcome::{Evidence, Judgement};
 
 /// What is known about a guest and its filter.
@@ -162,4 +164,140 @@ pub(crate) fn guest_may_pose_as_another(look: &Look<'_>) -> Judged {
         let summary = format!("the firewall lets this guest {}", what.join(" and "));
         Ok(Judgement::fail(summary).with_all(found.into_iter().map(|(_, evidence)| evidence)))
     })
+}
+
+/// Services of a guest that administrators or machines use, and that everybody tries.
+const OF_ADMINISTRATORS: [(u16, &str); 20] = [
+    (22, "ssh"),
+    (23, "telnet"),
+    (135, "RPC of Windows"),
+    (139, "NetBIOS"),
+    (445, "SMB"),
+    (1433, "SQL Server"),
+    (2375, "Docker"),
+    (2379, "etcd"),
+    (3306, "MySQL"),
+    (3389, "Remote Desktop"),
+    (5432, "PostgreSQL"),
+    (5900, "VNC"),
+    (5985, "WinRM"),
+    (5986, "WinRM"),
+    (6379, "Redis"),
+    (6443, "Kubernetes"),
+    (9200, "Elasticsearch"),
+    (10_000, "Webmin"),
+    (10_250, "Kubernetes"),
+    (27_017, "MongoDB"),
+];
+
+pub(crate) fn guest_management_port_open_to_anywhere(look: &Look<'_>) -> Judged {
+    use crate::host::firewall::cover::Reach as Extent;
+    use crate::host::firewall::reach::TCP;
+    switched_on(look)?;
+    look.take(look.host.node_firewall())?;
+    look.take(look.host.firewall_backend())?;
+    let reach = look.host.reach(look.now.as_second());
+    each_guest(look, |look, seen| {
+        if !seen.guest.is_local(look.host) {
+            return Err(Stop::not_applicable("the guest is on another node"));
+        }
+        seen.filtered(look)?;
+        let chains = reach.chains_of(seen.guest, None).map_err(|why| Stop::unknown(&seen.guest.path, why))?;
+        let (mut open, mut unsure, mut evidence) = (Vec::new(), None, Vec::new());
+        for (port, name) in OF_ADMINISTRATORS {
+            let exposure = chains.exposure(TCP, port, &reach);
+            if exposure.accepted().reach() < Extent::Anywhere {
+                if exposure.accepted().union(&exposure.unsure()).reach() == Extent::Anywhere {
+                    unsure.get_or_insert(port);
+                }
+                continue;
+            }
+            open.push(format!("{port} ({name})"));
+            let parts = exposure.parts.iter().filter(|part| {
+                part.outcome == crate::host::firewall::reach::Outcome::Accept
+                    && part.sources.reach() >= Extent::Public
+            });
+            evidence.extend(parts.filter_map(|part| {
+                let path = part.place.path?;
+                let at = part.place.line.map_or_else(|| Evidence::of(path), |line| Evidence::at(path, line));
+                Some(
+                    at.key(format!("tcp/{port}"))
+                        .observed(format!("accepts {}", super::shown_set(&part.sources))),
+                )
+            }));
+        }
+        if !open.is_empty() {
+            let summary = format!(
+                "everybody reaches {} of this guest: {}",
+                counted(open.len(), "port"),
+                open.join(", ")
+            );
+            return Ok(Judgement::fail(summary).with_all(evidence.into_iter().take(MOST_EVIDENCE)));
+        }
+        Ok(match unsure {
+            Some(port) => {
+                Judgement::unknown(format!("it cannot be told who reaches the port {port} of this guest"))
+            }
+            None => Judgement::pass("the firewall lets nobody but some reach the ports administrators use"),
+        })
+    })
+}
+
+pub(crate) fn guest_address_not_checked(look: &Look<'_>) -> Judged {
+    switched_on(look)?;
+    each_guest(look, |look, seen| {
+        seen.filtered(look)?;
+        let firewall = &seen.file.firewall;
+        let known = addresses(look.take(&seen.guest.config)?);
+        let filtered = seen.cards.iter().filter(|card| card.filtered);
+        let bare: Vec<(&Card, &String)> = filtered
+            .filter_map(|card| Some((card, known.get(&card.option)?)))
+            .filter(|(card, _)| !firewall.sets.contains_key(&format!("ipfilter-{}", card.option)))
+            .collect();
+        if known.is_empty() {
+            return Err(Stop::not_applicable("the configuration of this guest gives no address"));
+        }
+        let on = firewall.options.ipfilter.as_ref().is_some_and(|option| option.value);
+        if on || bare.is_empty() {
+            return Ok(Judgement::pass("packets of this guest with another source address are dropped"));
+        }
+        let summary = format!(
+            "this guest may send from any address although that of {} is known",
+            counted(bare.len(), "network card")
+        );
+        let option = match &firewall.options.ipfilter {
+            Some(option) => Evidence::at(&seen.file.path, option.line).observed("0"),
+            None => Evidence::of(&seen.file.path).observed("0 (not set)"),
+        };
+        let cards = bare.into_iter().take(MOST_EVIDENCE).map(|(card, address)| {
+            Evidence::at(&seen.guest.path, card.line).key(&card.option).observed(address)
+        });
+        Ok(Judgement::fail(summary).with(option.key("ipfilter").expected("1")).with_all(cards))
+    })
+}
+
+/// The addresses that the configuration gives to network cards, by card.
+fn addresses(config: &GuestConfig) -> BTreeMap<String, String> {
+    match config {
+        GuestConfig::Container(config) => {
+            let cards = config.current.nics().into_iter().filter(|card| !card.addresses.is_empty());
+            let text = |card: &[std::net::IpAddr]| {
+                card.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+            };
+            cards.map(|card| (card.option.clone(), text(&card.addresses))).collect()
+        }
+        GuestConfig::Vm(config) => {
+            let of = |card: crate::formats::guest::qemu::Nic| {
+                let number = card.option.strip_prefix("net")?;
+                let given = config.current.text(&format!("ipconfig{number}"))?;
+                let fixed = given.split(',').filter_map(|part| part.split_once('='));
+                let fixed = fixed.filter(|(key, value)| {
+                    matches!(*key, "ip" | "ip6") && !matches!(*value, "dhcp" | "auto" | "manual")
+                });
+                let fixed: Vec<&str> = fixed.map(|(_, value)| value).collect();
+                (!fixed.is_empty()).then(|| (card.option.clone(), fixed.join(", ")))
+            };
+            config.current.nics().into_iter().filter_map(of).collect()
+        }
+    }
 }

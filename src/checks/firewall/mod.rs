@@ -3,6 +3,7 @@
 mod exposure;
 mod files;
 mod guests;
+mod rules;
 mod state;
 
 use crate::checks::Look;
@@ -14,13 +15,21 @@ use crate::host::guests::{Guest, GuestConfig};
 use crate::host::{Fact, Stop};
 
 pub(crate) use exposure::{
-    blacklist_without_effect, input_policy_accepts, management_port_open_to_anywhere, management_set_too_wide,
+    blacklist_without_effect, denial_of_management_without_effect, input_policy_accepts,
+    internal_port_open_to_anywhere, local_network_too_wide, management_port_open_to_anywhere,
+    management_set_too_wide, security_group_opens_node_to_guests,
 };
 pub(crate) use files::{
     forward_rules_without_effect, port_zero_matches_every_port, rule_ignored_by_proxmox,
     ruleset_does_not_load,
 };
-pub(crate) use guests::{guest_input_policy_accepts, guest_may_pose_as_another, guest_nic_unfiltered};
+pub(crate) use guests::{
+    guest_address_not_checked, guest_input_policy_accepts, guest_management_port_open_to_anywhere,
+    guest_may_pose_as_another, guest_nic_unfiltered,
+};
+pub(crate) use rules::{
+    firewall_file_of_no_guest, node_lets_odd_packets_in, rule_accepts_everything, rule_for_missing_interface,
+};
 pub(crate) use state::{datacenter_firewall_off, drops_not_logged, node_firewall_off, service_not_enabled};
 
 /// How many pieces of evidence of one kind a finding carries; its summary tells how many there are.

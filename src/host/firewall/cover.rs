@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::rc::Rc;
 
 use crate::formats::firewall::IpSet;
 use crate::formats::firewall::address::{Address, Cidr, Family, to_number};
@@ -34,74 +35,167 @@ const LOOPBACK_V4: (Ipv4Addr, u32) = (Ipv4Addr::new(127, 0, 0, 0), 8);
 /// The IPv6 address of the host itself.
 const LOOPBACK_V6: (Ipv6Addr, u32) = (Ipv6Addr::LOCALHOST, 128);
 
-/// Disjoint closed intervals of numbers in ascending order, no two of them adjacent.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-struct Intervals(Vec<(u128, u128)>);
+/// An address of a family as a number.
+trait Number: Copy + Ord + Into<u128> {
+    /// The largest number.
+    const LAST: Self;
+    /// The number of this value; the largest one for what is larger.
+    fn of(number: u128) -> Self;
+    /// The next number.
+    fn after(self) -> Option<Self>;
+    /// The number before; 0 of 0.
+    fn before(self) -> Self;
+}
 
-impl Intervals {
-    fn of(mut intervals: Vec<(u128, u128)>) -> Self {
+impl Number for u32 {
+    const LAST: Self = Self::MAX;
+    fn of(number: u128) -> Self {
+        Self::try_from(number).unwrap_or(Self::MAX)
+    }
+    fn after(self) -> Option<Self> {
+        self.checked_add(1)
+    }
+    fn before(self) -> Self {
+        self.saturating_sub(1)
+    }
+}
+
+impl Number for u128 {
+    const LAST: Self = Self::MAX;
+    fn of(number: u128) -> Self {
+        number
+    }
+    fn after(self) -> Option<Self> {
+        self.checked_add(1)
+    }
+    fn before(self) -> Self {
+        self.saturating_sub(1)
+    }
+}
+
+/// How many times longer the one set has to be for its pieces to be searched instead of gone through.
+const MUCH_LONGER: usize = 8;
+
+/// Disjoint closed intervals of numbers in ascending order, no two of them adjacent. A copy shares them.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+struct Intervals<N>(Rc<Vec<(N, N)>>);
+
+impl<N> Default for Intervals<N> {
+    fn default() -> Self {
+        Self(Rc::default())
+    }
+}
+
+impl<N> Intervals<N> {
+    /// Where the numbers are in memory; 0 for none.
+    fn address(&self) -> usize {
+        if self.0.is_empty() { 0 } else { Rc::as_ptr(&self.0).addr() }
+    }
+}
+
+impl<N: Number> Intervals<N> {
+    fn from_sorted(intervals: Vec<(N, N)>) -> Self {
+        Self(Rc::new(intervals))
+    }
+
+    fn of(mut intervals: Vec<(N, N)>) -> Self {
         intervals.sort_unstable();
-        let mut merged: Vec<(u128, u128)> = Vec::with_capacity(intervals.len());
-        for (first, last) in intervals {
-            match merged.last_mut() {
-                Some((_, end)) if first <= end.saturating_add(1) => *end = (*end).max(last),
-                _ => merged.push((first, last)),
-            }
+        let mut merged: Vec<(N, N)> = Vec::with_capacity(intervals.len());
+        for interval in intervals {
+            append(&mut merged, interval);
         }
-        Self(merged)
+        Self::from_sorted(merged)
+    }
+
+    fn is_full(&self) -> bool {
+        self.0.first().is_some_and(|(first, last)| (*first).into() == 0 && *last == N::LAST)
     }
 
     fn union(&self, other: &Self) -> Self {
-        if self.0.is_empty() {
+        if self.0.is_empty() || other.is_full() {
             return other.clone();
         }
-        if other.0.is_empty() {
+        if other.0.is_empty() || self.is_full() || Rc::ptr_eq(&self.0, &other.0) {
             return self.clone();
         }
         let (mut ours, mut theirs) = (self.0.iter().peekable(), other.0.iter().peekable());
-        let mut merged: Vec<(u128, u128)> = Vec::with_capacity(self.0.len() + other.0.len());
+        let mut merged: Vec<(N, N)> = Vec::with_capacity(self.0.len() + other.0.len());
         loop {
             let next = match (ours.peek(), theirs.peek()) {
                 (Some(a), Some(b)) if a <= b => ours.next(),
                 (_, Some(_)) => theirs.next(),
                 _ => ours.next(),
             };
-            let Some((first, last)) = next else { return Self(merged) };
-            match merged.last_mut() {
-                Some((_, end)) if *first <= end.saturating_add(1) => *end = (*end).max(*last),
-                _ => merged.push((*first, *last)),
-            }
+            let Some(interval) = next else { return Self::from_sorted(merged) };
+            append(&mut merged, *interval);
         }
     }
 
-    /// What is left of the set without the other: one step through both.
+    /// The pieces that have a number from `first` to `last`.
+    fn between(&self, first: N, last: N) -> &[(N, N)] {
+        let start = self.0.partition_point(|(_, end)| *end < first);
+        let rest = self.0.get(start..).unwrap_or_default();
+        let count = rest.partition_point(|(begin, _)| *begin <= last);
+        rest.get(..count).unwrap_or_default()
+    }
+
+    /// What is left of the set without the other.
     fn subtract(&self, other: &Self) -> Self {
-        let (mut result, mut theirs) = (Vec::new(), other.0.iter().peekable());
-        for (first, last) in &self.0 {
-            let mut start = Some(*first);
-            while let Some((from, to)) = theirs.peek().filter(|(from, _)| from <= last) {
-                if let Some(begin) = start.filter(|begin| begin < from) {
-                    result.push((begin, from - 1));
-                }
-                if to > last {
-                    start = None;
-                    break;
-                }
-                start = match start {
-                    Some(begin) if *to < begin => Some(begin),
-                    _ => to.checked_add(1),
-                };
-                theirs.next();
+        if self.0.is_empty() || other.0.is_empty() {
+            return self.clone();
+        }
+        if other.is_full() || Rc::ptr_eq(&self.0, &other.0) {
+            return Self::default();
+        }
+        let mut result = Vec::new();
+        if other.0.len() > self.0.len().saturating_mul(MUCH_LONGER) {
+            for piece in self.0.iter() {
+                subtract(*piece, other.between(piece.0, piece.1).iter(), &mut result);
             }
-            if let Some(begin) = start.filter(|begin| begin <= last) {
-                result.push((begin, *last));
+        } else if self.0.len() > other.0.len().saturating_mul(MUCH_LONGER) {
+            result.reserve(self.0.len() + other.0.len());
+            // What lies before the first piece of the other that concerns it is taken as it is.
+            let (mut rest, mut taken) = (self.0.as_slice(), other.0.iter().peekable());
+            while let Some((from, _)) = taken.peek() {
+                let (before, touched) =
+                    rest.split_at_checked(rest.partition_point(|(_, end)| end < from)).unwrap_or((rest, &[]));
+                result.extend_from_slice(before);
+                let Some((piece, behind)) = touched.split_first() else {
+                    rest = &[];
+                    break;
+                };
+                subtract(*piece, taken.clone(), &mut result);
+                while taken.next_if(|(_, to)| *to <= piece.1).is_some() {}
+                rest = behind;
+            }
+            result.extend_from_slice(rest);
+        } else {
+            let mut theirs = other.0.iter().peekable();
+            for piece in self.0.iter() {
+                while theirs.next_if(|(_, to)| *to < piece.0).is_some() {}
+                subtract(*piece, theirs.clone(), &mut result);
             }
         }
-        Self(result)
+        Self::from_sorted(result)
     }
 
     fn intersect(&self, other: &Self) -> Self {
-        let (mut result, mut ours, mut theirs) = (Vec::new(), self.0.iter(), other.0.iter());
+        if self.is_full() {
+            return other.clone();
+        }
+        if other.is_full() || Rc::ptr_eq(&self.0, &other.0) {
+            return self.clone();
+        }
+        let (short, long) = if self.0.len() <= other.0.len() { (self, other) } else { (other, self) };
+        let mut result = Vec::new();
+        if long.0.len() > short.0.len().saturating_mul(MUCH_LONGER) {
+            for (first, last) in short.0.iter() {
+                let pieces = long.between(*first, *last);
+                result.extend(pieces.iter().map(|(from, to)| (*first.max(from), *last.min(to))));
+            }
+            return Self::from_sorted(result);
+        }
+        let (mut ours, mut theirs) = (self.0.iter(), other.0.iter());
         let (mut left, mut right) = (ours.next(), theirs.next());
         while let (Some(a), Some(b)) = (left, right) {
             let (first, last) = (a.0.max(b.0), a.1.min(b.1));
@@ -110,31 +204,74 @@ impl Intervals {
             }
             if a.1 < b.1 { left = ours.next() } else { right = theirs.next() }
         }
-        Self(result)
+        Self::from_sorted(result)
     }
 
-    fn contains(&self, number: u128) -> bool {
-        let after = self.0.partition_point(|(first, _)| *first <= number);
-        after.checked_sub(1).and_then(|index| self.0.get(index)).is_some_and(|(_, last)| number <= *last)
+    fn meets(&self, other: &Self) -> bool {
+        let (short, long) = if self.0.len() <= other.0.len() { (self, other) } else { (other, self) };
+        short.0.iter().any(|(first, last)| !long.between(*first, *last).is_empty())
+    }
+
+    fn covers(&self, other: &Self) -> bool {
+        self.is_full()
+            || Rc::ptr_eq(&self.0, &other.0)
+            || other.0.iter().all(|(first, last)| {
+                let around = self.between(*first, *last).first();
+                around.is_some_and(|(from, to)| from <= first && last <= to)
+            })
+    }
+
+    fn contains(&self, number: N) -> bool {
+        !self.between(number, number).is_empty()
     }
 
     /// Goes through the shortest list of blocks (first number, number of bits free) that make up the set, in ascending
     /// order, as long as `more` says so.
     fn blocks(&self, width: u32, mut more: impl FnMut(u128, u32) -> bool) {
-        for (first, last) in &self.0 {
-            let mut start = *first;
+        for (first, last) in self.0.iter() {
+            let (mut start, last) = ((*first).into(), (*last).into());
             loop {
-                let free = largest_block(start, *last, width);
+                let free = largest_block(start, last, width);
                 if !more(start, free) {
                     return;
                 }
                 let next = 1_u128.checked_shl(free).and_then(|size| start.checked_add(size));
                 match next {
-                    Some(next) if next <= *last => start = next,
+                    Some(next) if next <= last => start = next,
                     _ => break,
                 }
             }
         }
+    }
+}
+
+/// Adds an interval that begins no earlier than the last one.
+fn append<N: Number>(merged: &mut Vec<(N, N)>, (first, last): (N, N)) {
+    match merged.last_mut() {
+        Some((_, end)) if end.after().is_none_or(|next| first <= next) => *end = (*end).max(last),
+        _ => merged.push((first, last)),
+    }
+}
+
+/// Adds what is left of a piece without the others, of which the ones that end before it may be there.
+fn subtract<'i, N: Number + 'i>(
+    (first, last): (N, N),
+    others: impl Iterator<Item = &'i (N, N)>,
+    result: &mut Vec<(N, N)>,
+) {
+    let mut start = Some(first);
+    for (from, to) in others.take_while(|(from, _)| *from <= last) {
+        let Some(begin) = start else { return };
+        if *to < begin {
+            continue;
+        }
+        if begin < *from {
+            result.push((begin, from.before()));
+        }
+        start = to.after();
+    }
+    if let Some(begin) = start.filter(|begin| *begin <= last) {
+        result.push((begin, last));
     }
 }
 
@@ -149,11 +286,15 @@ fn largest_block(start: u128, last: u128, width: u32) -> u32 {
 }
 
 /// A set of IPv4 and IPv6 addresses.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub struct AddressSet {
-    v4: Intervals,
-    v6: Intervals,
+    v4: Intervals<u32>,
+    v6: Intervals<u128>,
 }
+
+/// Tells sets apart without a look at what is in them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Identity(usize, usize);
 
 /// How far a set of addresses reaches, from nobody to everybody.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -205,10 +346,15 @@ impl AddressSet {
     }
 
     fn interval(family: Family, first: u128, last: u128) -> Self {
-        let intervals = Intervals(if first <= last { vec![(first, last)] } else { Vec::new() });
+        if first > last {
+            return Self::empty();
+        }
         match family {
-            Family::V4 => Self { v4: intervals, v6: Intervals::default() },
-            Family::V6 => Self { v4: Intervals::default(), v6: intervals },
+            Family::V4 => Self {
+                v4: Intervals::from_sorted(vec![(Number::of(first), Number::of(last))]),
+                v6: Intervals::default(),
+            },
+            Family::V6 => Self { v4: Intervals::default(), v6: Intervals::from_sorted(vec![(first, last)]) },
         }
     }
 
@@ -233,11 +379,7 @@ impl AddressSet {
     }
 
     fn apply(&self, networks: &[Cidr], remove: bool) -> Self {
-        let of = |family| {
-            let same = networks.iter().filter(|cidr| cidr.family() == family);
-            Intervals::of(same.filter_map(|cidr| cidr.bounds()).collect())
-        };
-        let set = Self { v4: of(Family::V4), v6: of(Family::V6) };
+        let set = Self { v4: intervals(networks, Family::V4), v6: intervals(networks, Family::V6) };
         if remove { self.subtract(&set) } else { self.union(&set) }
     }
 
@@ -278,23 +420,26 @@ impl AddressSet {
 
     /// Whether the address is in the set.
     pub fn contains(&self, address: IpAddr) -> bool {
-        self.of_family(Family::of(address)).contains(to_number(address))
+        let number = to_number(address);
+        match Family::of(address) {
+            Family::V4 => self.v4.contains(Number::of(number)),
+            Family::V6 => self.v6.contains(number),
+        }
     }
 
     /// Whether the sets have an address in common.
     pub fn meets(&self, other: &Self) -> bool {
-        !self.intersect(other).is_empty()
+        self.v4.meets(&other.v4) || self.v6.meets(&other.v6)
     }
 
     /// Whether all addresses of the other set are in this one.
     pub fn covers(&self, other: &Self) -> bool {
-        other.subtract(self).is_empty()
+        self.v4.covers(&other.v4) && self.v6.covers(&other.v6)
     }
 
     /// Whether every address of both families is in the set.
     pub fn is_everything(&self) -> bool {
-        let full = |own: &Intervals, family| own.0.as_slice() == [(0, largest(family))];
-        full(&self.v4, Family::V4) && full(&self.v6, Family::V6)
+        self.v4.is_full() && self.v6.is_full()
     }
 
     /// Whether no address is in the set.
@@ -305,6 +450,11 @@ impl AddressSet {
     /// In how many intervals the set falls: what an operation on it costs.
     pub fn pieces(&self) -> usize {
         self.v4.0.len() + self.v6.0.len()
+    }
+
+    /// Where the set is in memory, shared by its copies: equal only for equal sets, as long as both are there.
+    pub fn identity(&self) -> Identity {
+        Identity(self.v4.address(), self.v6.address())
     }
 
     /// The shortest list of networks that make up the set: IPv4 first, then ascending.
@@ -329,9 +479,8 @@ impl AddressSet {
 
     /// Goes through the list: family, first address and bits free, as long as `more` says so.
     fn each_network(&self, mut more: impl FnMut(Family, u128, u32) -> bool) {
-        for family in Family::BOTH {
-            self.of_family(family).blocks(family.bits(), |first, free| more(family, first, free));
-        }
+        self.v4.blocks(Family::V4.bits(), |first, free| more(Family::V4, first, free));
+        self.v6.blocks(Family::V6.bits(), |first, free| more(Family::V6, first, free));
     }
 
     /// How far the set reaches.
@@ -372,13 +521,13 @@ impl AddressSet {
         let v6 = Cidr { address: LOOPBACK_V6.0.into(), prefix: LOOPBACK_V6.1 };
         Self::empty().apply(&[v4, v6], false)
     }
+}
 
-    fn of_family(&self, family: Family) -> &Intervals {
-        match family {
-            Family::V4 => &self.v4,
-            Family::V6 => &self.v6,
-        }
-    }
+/// The addresses of the networks of one family.
+fn intervals<N: Number>(networks: &[Cidr], family: Family) -> Intervals<N> {
+    let same = networks.iter().filter(|cidr| cidr.family() == family);
+    let bounds = same.filter_map(|cidr| cidr.bounds());
+    Intervals::of(bounds.map(|(first, last)| (N::of(first), N::of(last))).collect())
 }
 
 impl fmt::Display for AddressSet {

@@ -11,7 +11,7 @@ pub mod reach;
 mod tests;
 
 use std::cell::OnceCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use super::{Doubt, Fact, Gather, Host, Stop};
@@ -46,6 +46,7 @@ pub(super) struct Facts {
     guests: OnceCell<Fact<BTreeMap<u32, Fact<File>>>>,
     vnets: OnceCell<Fact<BTreeMap<String, Fact<File>>>>,
     backend: OnceCell<Fact<Backend>>,
+    orphans: OnceCell<Fact<Vec<u32>>>,
 }
 
 /// A firewall file; a missing one has upstream's defaults.
@@ -136,6 +137,33 @@ impl Host {
                 let paths = guests.all.iter().map(|guest| path(guest.vmid)).collect();
                 Ok(self.read_many(paths, Level::Guest, datacenter))
             })
+        })
+    }
+
+    /// The guests that have a firewall file and do not exist, in ascending order.
+    pub fn orphaned_firewalls(&self) -> &Fact<Vec<u32>> {
+        self.firewall.orphans.get_or_init(|| {
+            Fact::gather(&self.files, |gather| {
+                let guests = gather.take(self.guests())?;
+                let entries = gather.folder(GUEST_FOLDER);
+                let files = entries.iter().filter_map(|entry| entry.name.strip_suffix(".fw")?.parse().ok());
+                let known: BTreeSet<u32> = guests.all.iter().map(|guest| guest.vmid).collect();
+                let orphans: BTreeSet<u32> = files.filter(|vmid| !known.contains(vmid)).collect();
+                Ok(orphans.into_iter().collect())
+            })
+        })
+    }
+
+    /// The names of the interfaces of the running node; none of a tree.
+    pub fn interface_names(&self) -> Fact<BTreeSet<String>> {
+        /// Where the kernel lists them.
+        const INTERFACES: &str = "/sys/class/net";
+        Fact::gather(&self.files, |_| {
+            let entries = self.files.list(INTERFACES)?;
+            if entries.is_empty() {
+                return Err(Stop::unknown(INTERFACES, "lists no interface"));
+            }
+            Ok(entries.into_iter().map(|entry| entry.name).collect())
         })
     }
 

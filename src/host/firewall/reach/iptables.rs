@@ -59,7 +59,7 @@ pub(super) struct Builder<'r, 'h> {
 
 impl<'r, 'h> Builder<'r, 'h> {
     fn new(reach: &'r Reach<'h>, datacenter: &'h File) -> Self {
-        let management = management(reach, &datacenter.firewall);
+        let management = reach.management.get_or_init(|| management(reach, &datacenter.firewall)).clone();
         Self {
             reach,
             datacenter: &datacenter.firewall,
@@ -79,7 +79,7 @@ impl<'r, 'h> Builder<'r, 'h> {
 
     /// What one end of a rule matches within the families it is for.
     fn end(&self, address: Option<&Address>, names: &Names<'h>, whole: &AddressSet) -> Among {
-        let Some(address) = address else { return Among::known(whole.clone()) };
+        let Some(address) = address else { return self.reach.among(whole.clone()) };
         let set = match address {
             Address::Networks(list) => AddressSet::of_networks(list),
             Address::Range(first, last) => AddressSet::range(*first, *last),
@@ -102,7 +102,7 @@ impl<'r, 'h> Builder<'r, 'h> {
                 };
             }
         };
-        Among::known(set.intersect(whole))
+        self.reach.among(set.intersect(whole))
     }
 
     fn is_management(&self, set: &IpSet) -> bool {

@@ -27,10 +27,10 @@ impl<'h> Refusal<'h> {
 /// What is refused.
 #[derive(Debug, Default)]
 pub(super) struct Refusals<'h> {
-    /// The first place that leaves nothing loaded.
-    pub(super) everything: Option<Refusal<'h>>,
-    /// The first place that leaves nothing loaded for IPv6.
-    pub(super) ipv6: Option<Refusal<'h>>,
+    /// The places that leave nothing loaded.
+    pub(super) everything: Vec<Refusal<'h>>,
+    /// The places that leave nothing loaded for IPv6.
+    pub(super) ipv6: Vec<Refusal<'h>>,
 }
 
 /// A file that is part of the ruleset of the node.
@@ -48,7 +48,8 @@ pub(super) fn sources<'h>(reach: &Reach<'h>, node_enabled: bool) -> Vec<Source<'
     for guest in reach.guests() {
         let Some(file) = files.get(&guest.vmid).and_then(|fact| fact.value.as_ref().ok()) else { continue };
         if file.exists {
-            let filtered = cards(guest).is_ok_and(|cards| cards.iter().any(|card| card.filtered));
+            // A guest whose configuration is not known may be filtered.
+            let filtered = cards(guest).map_or(true, |cards| cards.iter().any(|card| card.filtered));
             all.push(Source { file, generated: filtered && file.firewall.is_enabled(reach.now) });
         }
     }
@@ -60,7 +61,7 @@ pub(super) fn refusals<'h>(reach: &Reach<'h>) -> Refusals<'h> {
     let (Ok(node), Ok(backend)) = (reach.node(), reach.backend()) else { return Refusals::default() };
     match backend {
         Backend::Iptables => iptables(&sources(reach, node.firewall.is_enabled(reach.now))),
-        Backend::Nftables => Refusals { everything: nftables::refusal(reach), ipv6: None },
+        Backend::Nftables => Refusals { everything: nftables::refusals(reach), ipv6: Vec::new() },
     }
 }
 
@@ -83,7 +84,7 @@ fn iptables<'h>(sources: &[Source<'h>]) -> Refusals<'h> {
                 Unloaded::Everything => &mut found.everything,
                 Unloaded::Ipv6 => &mut found.ipv6,
             };
-            place.get_or_insert(refusal);
+            place.push(refusal);
         }
     }
     found

@@ -173,6 +173,12 @@ impl Local {
         Addresses { v4: of(Family::V4), v6: of(Family::V6) }
     }
 
+    /// The networks in which the node has an address, as far as they are known.
+    pub(super) fn connected(&self) -> AddressSet {
+        let networks: Vec<Cidr> = self.links.iter().map(|(_, cidr)| *cidr).collect();
+        AddressSet::of_networks(&networks)
+    }
+
     /// The addresses the node has, as far as they are known: packets from them do not leave it.
     pub(super) fn own(&self) -> AddressSet {
         let all = self.names.iter().copied().chain(self.links.iter().map(|(_, cidr)| cidr.address));

@@ -15,11 +15,12 @@ mod walk;
 mod tests;
 
 use std::cell::OnceCell;
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::rc::Rc;
 
 use self::local::Local;
-use self::walk::Chain;
+use self::walk::{Among, Chain, Memo};
 use super::cover::AddressSet;
 use super::{Backend, File};
 use crate::formats::firewall::Verdict;
@@ -213,6 +214,17 @@ struct Card {
     bridge: Option<String>,
 }
 
+/// The network from which the management ports are reached without a rule.
+#[derive(Debug, Clone)]
+pub struct LocalNetwork<'h> {
+    /// Its addresses.
+    pub networks: AddressSet,
+    /// The networks in which the node has an address.
+    pub connected: AddressSet,
+    /// File and line of the alias that says it; none if upstream derives it from addresses and routes.
+    pub pinned: Option<(&'h str, u32)>,
+}
+
 /// The ruleset of a node.
 pub struct Reach<'h> {
     host: &'h Host,
@@ -222,7 +234,11 @@ pub struct Reach<'h> {
     local: OnceCell<Local>,
     sets: iptables::Sets,
     nft_sets: nftables::Sets,
+    /// The set `management` as each backend makes it.
+    management: OnceCell<Among>,
+    nft_management: OnceCell<Among>,
     refusals: OnceCell<load::Refusals<'h>>,
+    memo: Memo,
 }
 
 impl Host {
@@ -236,7 +252,10 @@ impl Host {
             local: OnceCell::new(),
             sets: iptables::Sets::default(),
             nft_sets: nftables::Sets::default(),
+            management: OnceCell::new(),
+            nft_management: OnceCell::new(),
             refusals: OnceCell::new(),
+            memo: Memo::default(),
         }
     }
 }
@@ -266,6 +285,11 @@ impl<'h> Reach<'h> {
         self.host.firewall_backend().value.as_ref().copied().map_err(why)
     }
 
+    /// Known addresses, kept once for all steps that name them.
+    fn among(&self, set: AddressSet) -> Among {
+        Among::known(self.memo.shared(set))
+    }
+
     fn local(&self) -> &Local {
         self.local.get_or_init(|| Local::gather(self.host))
     }
@@ -283,7 +307,13 @@ impl<'h> Reach<'h> {
 
     /// What keeps the whole ruleset from being loaded: nothing is filtered after boot.
     pub fn load_failed(&self) -> Option<&Refusal<'h>> {
-        self.refusals().everything.as_ref()
+        self.refusals().everything.first()
+    }
+
+    /// Every such place, and every place that keeps the rules for IPv6 from being loaded.
+    pub fn refused(&self) -> (&[Refusal<'h>], &[Refusal<'h>]) {
+        let refusals = self.refusals();
+        (&refusals.everything, &refusals.ipv6)
     }
 
     fn refusals(&self) -> &load::Refusals<'h> {
@@ -338,7 +368,7 @@ impl<'h> Reach<'h> {
 
     /// With nothing loaded for IPv6 everybody gets in through it.
     fn without_unloaded_v6(&self, exposure: Exposure<'h>) -> Exposure<'h> {
-        let Some(refusal) = &self.refusals().ipv6 else { return exposure };
+        let Some(refusal) = self.refusals().ipv6.first() else { return exposure };
         let (v4, v6) = (AddressSet::family(Family::V4), AddressSet::family(Family::V6));
         let kept =
             exposure.parts.into_iter().map(|part| Part { sources: part.sources.intersect(&v4), ..part });
@@ -361,8 +391,19 @@ impl<'h> Reach<'h> {
             return Exposure::open(Place::named("node-firewall-off").because_of(&node.path, line));
         }
         let chain = self.chain_of_node(datacenter, node, backend);
-        let parts = chain.walk(protocol, port);
+        let parts = chain.walk(protocol, port, &self.memo);
         self.without_unloaded_v6(Exposure { filtering: true, parts })
+    }
+
+    /// Who reaches these ports of the node: runs of ports with the same exposure.
+    pub fn node_exposures(&self, protocol: u16, ports: (u16, u16)) -> Vec<(Vec<(u16, u16)>, Exposure<'h>)> {
+        let runs = match self.before_rules() {
+            Ok((datacenter, node, backend)) => {
+                self.chain_of_node(datacenter, node, backend).runs(protocol, ports)
+            }
+            Err(_) => vec![(ports, 0)],
+        };
+        alike(runs, |port| self.node_exposure(protocol, port))
     }
 
     /// Who would reach a TCP port of a node without rules of its own.
@@ -372,7 +413,7 @@ impl<'h> Reach<'h> {
     pub fn of_cluster(&self, port: u16) -> Result<Exposure<'h>, String> {
         let datacenter = self.datacenter()?;
         let chain = self.cluster_chain.get_or_init(|| iptables::cluster(self, datacenter));
-        Ok(Exposure { filtering: true, parts: chain.walk(TCP, port) })
+        Ok(Exposure { filtering: true, parts: chain.walk(TCP, port, &self.memo) })
     }
 
     fn chain_of_node(&self, datacenter: &'h File, node: &'h File, backend: Backend) -> &Chain<'h> {
@@ -380,6 +421,34 @@ impl<'h> Reach<'h> {
             Backend::Iptables => iptables::node(self, datacenter, node),
             Backend::Nftables => nftables::node(self, datacenter, node),
         })
+    }
+
+    /// The local network, from which the management ports are reached without a rule.
+    ///
+    /// # Errors
+    /// Why it is not known.
+    pub fn local_network(&self) -> Result<LocalNetwork<'h>, String> {
+        let (datacenter, backend) = (self.datacenter()?, self.backend()?);
+        let alias = datacenter.firewall.aliases.get(super::exposure::LOCAL_NETWORK);
+        let found = match (alias, backend) {
+            (Some(alias), _) => Among::known(AddressSet::network(alias.cidr)),
+            (None, Backend::Iptables) => self.local().network(),
+            (None, Backend::Nftables) => self.local().networks(),
+        };
+        if let Some((_, why)) = &found.maybe {
+            return Err(why.to_string());
+        }
+        Ok(LocalNetwork {
+            networks: found.sure.as_ref().clone(),
+            connected: self.local().connected(),
+            pinned: alias.map(|alias| (datacenter.path.as_str(), alias.line)),
+        })
+    }
+
+    /// The rules that deny management ports to sources that the nftables backend lets in before it looks at rules.
+    pub fn denied_in_vain(&self) -> Vec<Place<'h>> {
+        let Ok((datacenter, node, Backend::Nftables)) = self.before_rules() else { return Vec::new() };
+        self.chain_of_node(datacenter, node, Backend::Nftables).denied_behind("management-set")
     }
 
     /// The call of a security group behind which everything is let in that a guest with a filtered network card sends
@@ -408,11 +477,24 @@ impl<'h> Reach<'h> {
     pub fn guest_chains(&self, vmid: u32, card: Option<u32>) -> Result<GuestChains<'h>, String> {
         let guest = self.guests().find(|guest| guest.vmid == vmid);
         let guest = guest.ok_or_else(|| format!("there is no guest {vmid} on this node"))?;
+        self.chains_of(guest, card)
+    }
+
+    /// The same of a guest that is at hand.
+    ///
+    /// # Errors
+    /// If it has no network card, or not this one.
+    pub fn chains_of(&self, guest: &'h Guest, card: Option<u32>) -> Result<GuestChains<'h>, String> {
+        let vmid = guest.vmid;
+        let cards = cards(guest);
+        if cards.as_ref().is_ok_and(Vec::is_empty) && card.is_none() {
+            return Err(format!("the guest {vmid} has no network card"));
+        }
         let (datacenter, _, backend) = match self.before_rules() {
             Ok(known) => known,
             Err(decided) => return Ok(GuestChains::Decided(decided)),
         };
-        let cards = match cards(guest) {
+        let cards = match cards {
             Ok(cards) => cards,
             Err(why) => return Ok(GuestChains::Decided(Exposure::unknown(&why))),
         };
@@ -420,9 +502,6 @@ impl<'h> Reach<'h> {
             cards.iter().filter(|own| card.is_none_or(|number| own.number == number)).collect();
         if let Some(number) = card.filter(|_| wanted.is_empty()) {
             return Err(format!("the guest {vmid} has no net{number}"));
-        }
-        if wanted.is_empty() {
-            return Err(format!("the guest {vmid} has no network card"));
         }
         let files = self.host.guest_firewalls().value.as_ref().map_err(why);
         let file = match files.map(|files| files.get(&vmid).map(|fact| fact.value.as_ref().map_err(why))) {
@@ -460,10 +539,34 @@ pub enum CardChain<'h> {
     Filtered(Rules<'h>),
 }
 
+impl<'h> CardChain<'h> {
+    fn chain(&self) -> Option<&Chain<'h>> {
+        match self {
+            Self::Filtered(Rules(chain)) => Some(chain),
+            Self::Open(_) | Self::Unknown(_) => None,
+        }
+    }
+}
+
 /// The rules of a chain.
 pub struct Rules<'h>(Chain<'h>);
 
 impl<'h> GuestChains<'h> {
+    /// Who reaches the ports of the guest: runs of ports with the same exposure, which together are all ports.
+    pub fn exposures(&self, protocol: u16, reach: &Reach<'h>) -> Vec<(Vec<(u16, u16)>, Exposure<'h>)> {
+        const ALL: (u16, u16) = (1, u16::MAX);
+        let chains: Vec<&Chain<'h>> = match self {
+            Self::Decided(_) => Vec::new(),
+            Self::Cards(cards) => cards.iter().filter_map(CardChain::chain).collect(),
+        };
+        let runs = match chains.as_slice() {
+            [] => vec![(ALL, 0)],
+            [one] => one.runs(protocol, ALL),
+            many => walk::runs_of(many, protocol, ALL),
+        };
+        alike(runs, |port| self.exposure(protocol, port, reach))
+    }
+
     /// Who reaches a port of the guest.
     pub fn exposure(&self, protocol: u16, port: u16, reach: &Reach<'h>) -> Exposure<'h> {
         let cards = match self {
@@ -474,17 +577,53 @@ impl<'h> GuestChains<'h> {
             CardChain::Open(place) => Exposure::open(*place),
             CardChain::Unknown(why) => Exposure::unknown(why),
             CardChain::Filtered(Rules(chain)) => {
-                let parts = chain.walk(protocol, port);
+                let parts = chain.walk(protocol, port, &reach.memo);
                 reach.without_unloaded_v6(Exposure { filtering: true, parts })
             }
         });
-        let exposures: Vec<Exposure<'h>> = exposures.collect();
+        let mut exposures: Vec<Exposure<'h>> = exposures.collect();
+        if exposures.len() < 2 {
+            return exposures.pop().unwrap_or_else(|| Exposure::unknown("the guest has no network card"));
+        }
         let filtering = exposures.iter().all(|exposure| exposure.filtering);
         Exposure {
             filtering,
             parts: walk::merge(exposures.into_iter().map(|exposure| exposure.parts).collect()),
         }
     }
+}
+
+/// Runs of ports with the same exposure, by their first port; of runs of the same number it is asked for once.
+fn alike<'h>(
+    runs: Vec<((u16, u16), usize)>,
+    of: impl Fn(u16) -> Exposure<'h>,
+) -> Vec<(Vec<(u16, u16)>, Exposure<'h>)> {
+    let mut groups: BTreeMap<usize, Vec<(u16, u16)>> = BTreeMap::new();
+    for (ports, number) in runs {
+        groups.entry(number).or_default().push(ports);
+    }
+    let mut found: Vec<(Vec<(u16, u16)>, Exposure<'h>)> = Vec::new();
+    for ports in groups.into_values() {
+        let Some((first, _)) = ports.first() else { continue };
+        let exposure = of(*first);
+        match found.iter_mut().find(|(_, known)| *known == exposure) {
+            Some((known, _)) => known.extend(ports),
+            None => found.push((ports, exposure)),
+        }
+    }
+    for (ports, _) in &mut found {
+        ports.sort_unstable();
+        let joined: Vec<(u16, u16)> = ports.drain(..).fold(Vec::new(), |mut all, (first, last)| {
+            match all.last_mut() {
+                Some((_, end)) if end.checked_add(1) == Some(first) => *end = last,
+                _ => all.push((first, last)),
+            }
+            all
+        });
+        *ports = joined;
+    }
+    found.sort_by(|(left, _), (right, _)| left.cmp(right));
+    found
 }
 
 /// The network cards of a guest.

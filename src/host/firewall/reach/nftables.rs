@@ -105,24 +105,20 @@ impl<'h> Names<'h> {
     }
 }
 
-/// What proxmox-firewall or the kernel refuses.
-pub(super) fn refusal<'h>(reach: &Reach<'h>) -> Option<Refusal<'h>> {
-    let (Ok(datacenter), Ok(node)) = (reach.datacenter(), reach.node()) else { return None };
+/// What proxmox-firewall or the kernel refuses; of a file that is no use as a whole the first place.
+pub(super) fn refusals<'h>(reach: &Reach<'h>) -> Vec<Refusal<'h>> {
+    let (Ok(datacenter), Ok(node)) = (reach.datacenter(), reach.node()) else { return Vec::new() };
     let all = sources(reach, node_enabled(node));
     let refused =
-        |file: &'h File, line: u32, what: String| Refusal { path: &file.path, line: Some(line), what };
-    for source in &all {
-        if let Some(Err(error)) = &source.file.nft {
-            return Some(refused(source.file, error.line, error.what.clone()));
-        }
-    }
-    let vnets = reach.host.vnet_firewalls().value.as_ref().ok();
-    for file in vnets.into_iter().flat_map(BTreeMap::values).filter_map(|fact| fact.value.as_ref().ok()) {
-        if let Some(Err(error)) = &file.nft {
-            return Some(refused(file, error.line, error.what.clone()));
-        }
-    }
-    let empty = read(datacenter)?;
+        |file: &'h File, (line, what): (u32, String)| Refusal { path: &file.path, line: Some(line), what };
+    let vnets = reach.host.vnet_firewalls().value.as_ref().ok().into_iter().flat_map(BTreeMap::values);
+    let vnets = vnets.filter_map(|fact| fact.value.as_ref().ok());
+    let unread = all.iter().map(|source| source.file).chain(vnets).filter_map(|file| {
+        let error = file.nft.as_ref()?.as_ref().err()?;
+        Some(refused(file, (error.line, error.what.clone())))
+    });
+    let mut found: Vec<Refusal<'h>> = unread.collect();
+    let Some(names_of_all) = read(datacenter) else { return found };
     let strict = !is_at_least(reach, LENIENT);
     let guests_on =
         all.iter().any(|source| source.file.firewall.level == Level::Guest && guest_enabled(source.file));
@@ -130,22 +126,18 @@ pub(super) fn refusal<'h>(reach: &Reach<'h>) -> Option<Refusal<'h>> {
     for source in all {
         let (file, Some(own)) = (source.file, read(source.file)) else { continue };
         let (names, generated) = match file.firewall.level {
-            Level::Guest => (Names { datacenter: empty, own: Some((1, own)) }, guest_enabled(file)),
-            _ => (Names { datacenter: empty, own: None }, node_enabled(node)),
+            Level::Guest => (Names { datacenter: names_of_all, own: Some((1, own)) }, guest_enabled(file)),
+            _ => (Names { datacenter: names_of_all, own: None }, node_enabled(node)),
         };
         let sets_used = if file.firewall.level == Level::Datacenter { used } else { generated };
-        if let Some((line, what)) = broken_member(own, &names).filter(|_| sets_used) {
-            return Some(refused(file, line, what));
-        }
+        found.extend(broken_member(own, &names).filter(|_| sets_used).map(|broken| refused(file, broken)));
         let groups = own.groups.values().flatten().filter(|_| used);
-        let rules = own.rules.iter().filter(|_| generated).chain(groups);
-        if let Some((line, what)) =
-            rules.filter(|rule| rule.enabled).find_map(|rule| broken_rule(rule, &names, strict))
-        {
-            return Some(refused(file, line, what));
-        }
+        let rules = own.rules.iter().filter(|_| generated).chain(groups).filter(|rule| rule.enabled);
+        found.extend(
+            rules.filter_map(|rule| broken_rule(rule, &names, strict)).map(|broken| refused(file, broken)),
+        );
     }
-    None
+    found
 }
 
 fn broken_member(file: &nft::File, names: &Names<'_>) -> Option<(u32, String)> {
@@ -330,7 +322,7 @@ impl<'h> Builder<'_, 'h> {
         let source = self.end(rule.source.as_ref(), &mut family)?;
         let dest = self.end(rule.dest.as_ref(), &mut family)?;
         let whole = family.map_or_else(AddressSet::everything, AddressSet::family);
-        let source = source.unwrap_or_else(|| Among::known(AddressSet::everything())).within(&whole);
+        let source = source.unwrap_or_else(|| self.reach.among(AddressSet::everything())).within(&whole);
         Some((source, dest.map(|dest| dest.within(&whole))))
     }
 
@@ -352,7 +344,7 @@ impl<'h> Builder<'_, 'h> {
             return Some(None);
         }
         *family = Some(own);
-        Some(Some(Among::known(set)))
+        Some(Some(self.reach.among(set)))
     }
 
     fn set(&self, name: &Name) -> Option<Among> {
@@ -420,7 +412,7 @@ fn builder<'r, 'h>(
         reach,
         names: Names { datacenter: file, own },
         groups_at: &datacenter.path,
-        management: management(reach, file),
+        management: reach.nft_management.get_or_init(|| management(reach, file)).clone(),
         card: None,
         chain: Chain::default(),
         cut: false,

@@ -4,15 +4,18 @@
 //! and remembers what the step would have done: they are unknown unless the step that decides later does the same.
 //! Whoever attacks chooses the source port and among the addresses of the target, so a chain that looks at those is
 //! walked once for each choice that makes a difference, and the most open answer counts.
+//!
+//! Guests share sets and security groups, so most sets that a walk makes were made by an earlier one: [`Memo`].
 
-use std::collections::BTreeSet;
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::rc::Rc;
 
 use super::{Outcome, Part, Place};
 use crate::formats::firewall::Verdict;
 use crate::formats::firewall::address::Family;
-use crate::host::firewall::cover::AddressSet;
+use crate::host::firewall::cover::{AddressSet, Identity};
 
 /// How much work is spent on one question, in intervals of addresses that are gone through: many times of what is in
 /// use, so that no file keeps the audit busy for long.
@@ -26,6 +29,90 @@ const TOO_MUCH: &str = "there are more rules and addresses than can be followed"
 
 /// Most sets of doubtful sources that are kept apart; further ones are thrown together.
 const MOST_PENDING: usize = 32;
+
+/// Most sets that are remembered, and most intervals in all of them together; behind them the memory starts anew.
+const MOST_KNOWN: usize = 20_000;
+const MOST_KNOWN_PIECES: usize = 400_000;
+
+/// Sets with no more intervals than this are looked for by what is in them.
+const SMALL: usize = 8;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Operation {
+    Intersect,
+    Subtract,
+}
+
+/// An operation, its two sets, which have to stay where they are, and what it gives.
+type Known = BTreeMap<(Operation, Identity, Identity), (AddressSet, AddressSet, AddressSet)>;
+
+/// Sets that earlier walks have made.
+#[derive(Debug)]
+pub(super) struct Memo {
+    everything: AddressSet,
+    known: RefCell<Known>,
+    small: RefCell<BTreeSet<AddressSet>>,
+    /// Intervals in all remembered sets.
+    pieces: std::cell::Cell<usize>,
+}
+
+impl Default for Memo {
+    fn default() -> Self {
+        Self {
+            everything: AddressSet::everything(),
+            known: RefCell::default(),
+            small: RefCell::default(),
+            pieces: std::cell::Cell::default(),
+        }
+    }
+}
+
+impl Memo {
+    /// The same set at the same place as before, if it is a small one.
+    pub(super) fn shared(&self, set: AddressSet) -> AddressSet {
+        if set.pieces() > SMALL {
+            return set;
+        }
+        let mut small = self.small.borrow_mut();
+        if let Some(known) = small.get(&set) {
+            return known.clone();
+        }
+        if small.len() >= MOST_KNOWN {
+            small.clear();
+        }
+        small.insert(set.clone());
+        set
+    }
+
+    fn intersect(&self, left: &AddressSet, right: &AddressSet) -> AddressSet {
+        self.made(Operation::Intersect, left, right)
+    }
+
+    fn subtract(&self, left: &AddressSet, right: &AddressSet) -> AddressSet {
+        self.made(Operation::Subtract, left, right)
+    }
+
+    fn made(&self, operation: Operation, left: &AddressSet, right: &AddressSet) -> AddressSet {
+        let key = (operation, left.identity(), right.identity());
+        if let Some((_, _, made)) = self.known.borrow().get(&key) {
+            return made.clone();
+        }
+        let made = self.shared(match operation {
+            Operation::Intersect => left.intersect(right),
+            Operation::Subtract => left.subtract(right),
+        });
+        let mut known = self.known.borrow_mut();
+        let pieces = self.pieces.get() + made.pieces();
+        if known.len() >= MOST_KNOWN || pieces > MOST_KNOWN_PIECES {
+            known.clear();
+            self.pieces.set(0);
+        } else {
+            self.pieces.set(pieces);
+        }
+        known.insert(key, (left.clone(), right.clone(), made.clone()));
+        made
+    }
+}
 
 /// Ports as ranges, both ends included; none for all.
 pub(super) type PortRanges = Option<Rc<[(u16, u16)]>>;
@@ -145,14 +232,14 @@ struct Choice {
 
 impl<'a> Chain<'a> {
     /// What happens to packets of every source to this port.
-    pub(super) fn walk(&self, protocol: u16, port: u16) -> Vec<Part<'a>> {
+    pub(super) fn walk(&self, protocol: u16, port: u16, memo: &Memo) -> Vec<Part<'a>> {
         let steps: Vec<&Step<'a>> = self.steps.iter().filter(|step| step.concerns(protocol, port)).collect();
         let mut work = 0;
         let (choices, cut) = self.choices(&steps);
         let mut answers = Vec::new();
         for choice in &choices {
-            let mut walk =
-                Walk { rest: AddressSet::everything(), pending: Vec::new(), parts: Vec::new(), work };
+            let rest = memo.everything.clone();
+            let mut walk = Walk { rest, pending: Vec::new(), parts: Vec::new(), work, memo };
             walk.run(&steps, *choice);
             // Only a chain that is cut short or too much work leaves sources undecided.
             walk.give_up();
@@ -163,6 +250,52 @@ impl<'a> Chain<'a> {
             answers.push(vec![Part::unknown(AddressSet::everything(), TOO_MUCH)]);
         }
         merge(answers)
+    }
+
+    /// The ports of a protocol in runs: all steps treat those of one run alike. Runs of the same number are concerned
+    /// by the same steps.
+    pub(super) fn runs(&self, protocol: u16, (first, last): (u16, u16)) -> Vec<((u16, u16), usize)> {
+        let steps = || {
+            self.steps
+                .iter()
+                .enumerate()
+                .filter(move |(_, step)| step.protocol.is_none_or(|own| own == protocol))
+        };
+        let ranges = steps().filter_map(|(_, step)| step.dport.as_ref()).flat_map(|ports| ports.iter());
+        let ends = ranges.flat_map(|(from, to)| [Some(*from), to.checked_add(1)]).flatten();
+        let starts: BTreeSet<u16> =
+            ends.filter(|port| first < *port && *port <= last).chain([first]).collect();
+        let mut alike: BTreeMap<Vec<usize>, usize> = BTreeMap::new();
+        let ends = starts.iter().skip(1).map(|next| next.saturating_sub(1)).chain([last]);
+        let runs = starts.iter().zip(ends).map(|(start, end)| {
+            let concerned = steps().filter(|(_, step)| step.dport.is_some() && holds(&step.dport, *start));
+            let fresh = alike.len();
+            ((*start, end), *alike.entry(concerned.map(|(index, _)| index).collect()).or_insert(fresh))
+        });
+        runs.collect()
+    }
+
+    /// The steps behind the built-in one of this name that deny what that one has let in.
+    pub(super) fn denied_behind(&self, implicit: &str) -> Vec<Place<'a>> {
+        let mut steps = self.steps.iter().skip_while(|step| step.place.implicit != Some(implicit));
+        let Some(opening) = steps.next() else { return Vec::new() };
+        let same_ports = |step: &Step<'a>| match (&step.dport, &opening.dport) {
+            (Some(own), Some(open)) => {
+                own.iter().any(|(first, last)| open.iter().any(|(from, to)| first <= to && from <= last))
+            }
+            _ => true,
+        };
+        let denied = steps.filter(|step| {
+            step.verdict != Verdict::Accept
+                && step.place.implicit.is_none()
+                && (step.protocol.is_none() || step.protocol == opening.protocol)
+                && same_ports(step)
+                && step.source.sure.meets(&opening.source.sure)
+        });
+        let mut places: Vec<Place<'a>> = denied.map(|step| step.place).collect();
+        places.sort_unstable();
+        places.dedup();
+        places
     }
 
     /// The source ports and destinations that the steps tell apart, and whether there are too many.
@@ -192,6 +325,29 @@ impl<'a> Chain<'a> {
     }
 }
 
+/// The runs of several chains together.
+pub(super) fn runs_of(
+    chains: &[&Chain<'_>],
+    protocol: u16,
+    (first, last): (u16, u16),
+) -> Vec<((u16, u16), usize)> {
+    let runs: Vec<Vec<((u16, u16), usize)>> =
+        chains.iter().map(|chain| chain.runs(protocol, (first, last))).collect();
+    let starts: BTreeSet<u16> = runs.iter().flatten().map(|((start, _), _)| *start).collect();
+    let ends = starts.iter().skip(1).map(|next| next.saturating_sub(1)).chain([last]);
+    let number = |runs: &[((u16, u16), usize)], port: u16| {
+        let at = runs.partition_point(|((start, _), _)| *start <= port);
+        at.checked_sub(1).and_then(|at| runs.get(at)).map_or(0, |(_, number)| *number)
+    };
+    let mut alike: BTreeMap<Vec<usize>, usize> = BTreeMap::new();
+    let of_all = starts.iter().zip(ends).map(|(start, end)| {
+        let fresh = alike.len();
+        let key = runs.iter().map(|runs| number(runs, *start)).collect();
+        ((*start, end), *alike.entry(key).or_insert(fresh))
+    });
+    of_all.collect()
+}
+
 /// Sources that an earlier step may have decided about.
 struct Pending<'a> {
     set: AddressSet,
@@ -200,7 +356,8 @@ struct Pending<'a> {
     why: Rc<str>,
 }
 
-struct Walk<'a> {
+struct Walk<'a, 'm> {
+    memo: &'m Memo,
     /// Sources that nothing has decided about.
     rest: AddressSet,
     pending: Vec<Pending<'a>>,
@@ -208,7 +365,7 @@ struct Walk<'a> {
     work: usize,
 }
 
-impl<'a> Walk<'a> {
+impl<'a> Walk<'a, '_> {
     fn run(&mut self, steps: &[&Step<'a>], choice: Choice) {
         for step in steps {
             if self.rest.is_empty() || self.work > MOST_WORK {
@@ -238,14 +395,14 @@ impl<'a> Walk<'a> {
 
     fn step(&mut self, step: &Step<'a>, source: &Among) {
         self.work += source.sure.pieces() + self.rest.pieces();
-        let decided = source.sure.intersect(&self.rest);
+        let decided = self.memo.intersect(&source.sure, &self.rest);
         if !decided.is_empty() {
-            self.rest = self.rest.subtract(&decided);
+            self.rest = self.memo.subtract(&self.rest, &source.sure);
             self.decide(decided, step.verdict, step.place);
         }
         if let Some((maybe, why)) = &source.maybe {
             self.work += maybe.pieces() + self.rest.pieces();
-            let set = maybe.intersect(&self.rest);
+            let set = self.memo.intersect(maybe, &self.rest);
             if !set.is_empty() {
                 self.doubt(Pending { set, verdict: step.verdict, place: step.place, why: Rc::clone(why) });
             }
@@ -270,9 +427,9 @@ impl<'a> Walk<'a> {
     fn decide(&mut self, mut set: AddressSet, verdict: Verdict, place: Place<'a>) {
         for doubt in self.pending.iter().filter(|doubt| doubt.verdict != verdict) {
             self.work += doubt.set.pieces() + set.pieces();
-            let both = set.intersect(&doubt.set);
+            let both = self.memo.intersect(&set, &doubt.set);
             if !both.is_empty() {
-                set = set.subtract(&both);
+                set = self.memo.subtract(&set, &both);
                 let outcome = Outcome::Unknown { why: Rc::clone(&doubt.why), perhaps: Some(doubt.verdict) };
                 push(&mut self.parts, Part { sources: both, outcome, place: doubt.place });
             }
