@@ -4,11 +4,11 @@ use super::{Filter, MOST_EVIDENCE, filtered_node, shown_set, switched_on};
 use crate::catalogue::Severity;
 use crate::checks::{Judged, Look};
 use crate::formats::firewall::{Firewall, Verdict};
-use crate::host::Stop;
 use crate::host::firewall::cover::{AddressSet, Reach as Extent};
 use crate::host::firewall::exposure::{BLACKLIST, LOCAL_NETWORK, MANAGEMENT, management};
 use crate::host::firewall::reach::{Exposure, LOOPBACK, Outcome, Part, Reach, TCP, UDP};
 use crate::host::firewall::{Backend, File};
+use crate::host::{Doubt, Stop};
 use crate::outcome::{Evidence, Judgement, Subject, SubjectKind};
 
 /// A service of the node that only administrators need.
@@ -86,6 +86,9 @@ const INTERNAL: [Service; 5] = [
     },
 ];
 
+/// The routes of the kernel.
+const ROUTES: &str = "/proc/net/route";
+
 /// Ports that every node listens on, for the question whether a list of denials closes them.
 const LISTENING: [u16; 5] = [22, 111, 3128, 5900, 8006];
 
@@ -108,8 +111,13 @@ pub(crate) fn internal_port_open_to_anywhere(look: &Look<'_>) -> Judged {
     };
     let reach = look.host.reach(look.now.as_second());
     let subject = |service: &&Service| Subject::new(SubjectKind::Service, service.id).named(service.name);
-    let wanted = INTERNAL.iter().filter(|service| clustered || service.name != "corosync");
-    look.each(wanted, subject, |_, service| judge_service(&filter, &reach, service))
+    look.each(&INTERNAL, subject, |_, service| {
+        let judgement = judge_service(&filter, &reach, service)?;
+        // On a node without a cluster nothing listens there yet.
+        let idle =
+            !clustered && service.name == "corosync" && judgement.verdict == crate::outcome::Verdict::Fail;
+        Ok(if idle { judgement.severity(Severity::Info) } else { judgement })
+    })
 }
 
 fn judge_service(filter: &Filter<'_>, reach: &Reach<'_>, service: &Service) -> Result<Judgement, Stop> {
@@ -322,6 +330,13 @@ pub(crate) fn local_network_too_wide(look: &Look<'_>) -> Judged {
     };
     for doubt in reach.doubts() {
         look.doubt(doubt);
+    }
+    if local.pinned.is_none() && !local.from_kernel {
+        // Not every route stands in a file.
+        look.doubt(Doubt::about(
+            ROUTES,
+            "is not in this tree: the first route that contains the address decides",
+        ));
     }
     let shown = shown_set(&local.networks);
     let shorter = |set: &AddressSet, v4: u32, v6: u32| {

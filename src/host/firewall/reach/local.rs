@@ -37,6 +37,8 @@ pub(super) struct Local {
     complete: bool,
     /// Whether links and routes were read at all.
     seen: bool,
+    /// The families whose routes are those of the running kernel.
+    kernel: BTreeSet<Family>,
     pub(super) doubts: Vec<Doubt>,
 }
 
@@ -105,6 +107,7 @@ impl Local {
         for (family, routes) in [(Family::V4, v4), (Family::V6, v6)] {
             let Some(routes) = routes else { continue };
             self.seen = true;
+            self.kernel.insert(family);
             self.routes.retain(|(cidr, _)| cidr.family() != family);
             self.routes.extend(routes.into_iter().map(|route| (route.network, route.interface)));
         }
@@ -171,6 +174,11 @@ impl Local {
             own.chain((!self.complete).then_some(None)).collect()
         };
         Addresses { v4: of(Family::V4), v6: of(Family::V6) }
+    }
+
+    /// Whether the routes to the addresses of the node are those of the running kernel.
+    pub(super) fn is_from_kernel(&self) -> bool {
+        self.names.iter().all(|own| self.kernel.contains(&Family::of(*own)))
     }
 
     /// The networks in which the node has an address, as far as they are known.

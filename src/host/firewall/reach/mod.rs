@@ -221,6 +221,8 @@ pub struct LocalNetwork<'h> {
     pub networks: AddressSet,
     /// The networks in which the node has an address.
     pub connected: AddressSet,
+    /// Whether the routes are those of the running kernel.
+    pub from_kernel: bool,
     /// File and line of the alias that says it; none if upstream derives it from addresses and routes.
     pub pinned: Option<(&'h str, u32)>,
 }
@@ -441,6 +443,7 @@ impl<'h> Reach<'h> {
         Ok(LocalNetwork {
             networks: found.sure.as_ref().clone(),
             connected: self.local().connected(),
+            from_kernel: self.local().is_from_kernel(),
             pinned: alias.map(|alias| (datacenter.path.as_str(), alias.line)),
         })
     }
