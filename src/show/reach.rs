@@ -312,7 +312,9 @@ impl<'h> Table<'_, 'h> {
         self.each(|name, rows| match rows {
             Ok(rows) => {
                 let mut text = format!("{name}\n");
-                rows.iter().for_each(|row| self.lines(row, &mut text));
+                for row in rows {
+                    self.lines(row, &mut text);
+                }
                 let is_plain = |byte: u8| byte == b'\n' || byte == b' ' || byte.is_ascii_graphic();
                 if text.bytes().all(is_plain) {
                     return out.write_all(text.as_bytes());
