@@ -127,7 +127,7 @@ fn guest_fw(guest: usize) -> String {
         match rule % 6 {
             0 => writeln!(text, "GROUP group{}", (guest * 7 + rule) % GROUPS).unwrap(),
             1 => {
-                writeln!(text, "IN ACCEPT -source +set{} -p tcp -dport {}", guest % SETS, 22 + rule).unwrap()
+                writeln!(text, "IN ACCEPT -source +set{} -p tcp -dport {}", guest % SETS, 22 + rule).unwrap();
             }
             2 => writeln!(text, "IN Web(ACCEPT) -source 10.{}.{rule}.0/24", guest % 256).unwrap(),
             3 => writeln!(text, "IN ACCEPT -p tcp -dport {}:{}", 9_000 + rule, 9_005 + rule).unwrap(),

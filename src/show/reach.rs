@@ -312,7 +312,9 @@ impl<'h> Table<'_, 'h> {
         self.each(|name, rows| match rows {
             Ok(rows) => {
                 let mut text = format!("{name}\n");
-                rows.iter().for_each(|row| self.lines(row, &mut text));
+                for row in rows {
+                    self.lines(row, &mut text);
+                }
                 let is_plain = |byte: u8| byte == b'\n' || byte == b' ' || byte.is_ascii_graphic();
                 if text.bytes().all(is_plain) {
                     return out.write_all(text.as_bytes());
@@ -425,7 +427,10 @@ impl<'h> Table<'_, 'h> {
         let networks = some.iter().map(ToString::to_string).collect();
         let look = Rc::new(Look { networks, more, class: class(set), text: networks_text(set) });
         if looks.len() >= MOST_REMEMBERED {
-            looks.clear();
+            // Those that cost most stay.
+            let large = |set: &AddressSet| set.pieces() > MOST_LISTED;
+            let most = looks.values().filter(|(set, _)| large(set)).count() * 2 > MOST_REMEMBERED;
+            looks.retain(|_, (set, _)| large(set) && !most);
         }
         looks.insert(set.identity(), (set.clone(), Rc::clone(&look)));
         look

@@ -96,7 +96,7 @@ pub(crate) fn management_port_open_to_anywhere(look: &Look<'_>) -> Judged {
     let filter = filtered_node(look)?;
     let reach = look.host.reach(look.now.as_second());
     let subject = |service: &&Service| Subject::new(SubjectKind::Service, service.id).named(service.name);
-    look.each(&SERVICES, subject, |_, service| judge_service(&filter, &reach, service))
+    look.each(&SERVICES, subject, |_, service| Ok(judge_service(&filter, &reach, service)))
 }
 
 pub(crate) fn internal_port_open_to_anywhere(look: &Look<'_>) -> Judged {
@@ -112,7 +112,7 @@ pub(crate) fn internal_port_open_to_anywhere(look: &Look<'_>) -> Judged {
     let reach = look.host.reach(look.now.as_second());
     let subject = |service: &&Service| Subject::new(SubjectKind::Service, service.id).named(service.name);
     look.each(&INTERNAL, subject, |_, service| {
-        let judgement = judge_service(&filter, &reach, service)?;
+        let judgement = judge_service(&filter, &reach, service);
         // On a node without a cluster nothing listens there yet.
         let idle =
             !clustered && service.name == "corosync" && judgement.verdict == crate::outcome::Verdict::Fail;
@@ -120,7 +120,7 @@ pub(crate) fn internal_port_open_to_anywhere(look: &Look<'_>) -> Judged {
     })
 }
 
-fn judge_service(filter: &Filter<'_>, reach: &Reach<'_>, service: &Service) -> Result<Judgement, Stop> {
+fn judge_service(filter: &Filter<'_>, reach: &Reach<'_>, service: &Service) -> Judgement {
     let mut unsure = false;
     for (ports, exposure) in reach.node_exposures(service.protocol, (service.first, service.last)) {
         let of = |wanted: &dyn Fn(&&Part<'_>) -> bool| {
@@ -132,7 +132,7 @@ fn judge_service(filter: &Filter<'_>, reach: &Reach<'_>, service: &Service) -> R
         };
         let open = of(&|part| opens(part));
         if open.reach() == Extent::Anywhere {
-            return Ok(exposed(filter, service, &ports, &exposure, &open));
+            return exposed(filter, service, &ports, &exposure, &open);
         }
         // That the local network of a tree is not known is told elsewhere; it is not the Internet.
         let may = |part: &&Part<'_>| {
@@ -142,11 +142,11 @@ fn judge_service(filter: &Filter<'_>, reach: &Reach<'_>, service: &Service) -> R
     }
     let name = service.name;
     if unsure {
-        return Ok(Judgement::unknown(format!(
+        return Judgement::unknown(format!(
             "rules for an interface, a destination or a set outside of the firewall files decide who reaches {name}"
-        )));
+        ));
     }
-    Ok(Judgement::pass(format!("the firewall does not let everybody reach {name}")))
+    Judgement::pass(format!("the firewall does not let everybody reach {name}"))
 }
 
 /// Whether these sources get in, if only through an interface.
