@@ -184,3 +184,69 @@ fn proposed_files_stand_in_the_place_of_those_of_the_root() {
     assert_eq!(kind(&place, "/etc/pve/kept.cfg"), TroubleKind::NotAFile);
     assert!(place.files.lay_over(&over.join("missing")).is_err());
 }
+
+#[test]
+fn what_is_proposed_under_a_linked_name_stands_at_the_path_the_link_leads_to() {
+    let mut place = place(|root| {
+        fs::create_dir_all(root.join("etc/pve/nodes/n1/qemu-server")).unwrap();
+        symlink("nodes/n1", root.join("etc/pve/local")).unwrap();
+        symlink("nodes/n1/qemu-server", root.join("etc/pve/qemu-server")).unwrap();
+        fs::write(root.join("etc/pve/nodes/n1/qemu-server/100.conf"), "old").unwrap();
+        fs::write(root.join("etc/pve/nodes/n1/host.fw"), "old").unwrap();
+        fs::write(root.join("etc/pve/nodes/n1/config"), "old").unwrap();
+        fs::create_dir_all(root.join("etc/units")).unwrap();
+        fs::create_dir_all(root.join("dev")).unwrap();
+        mkfifo(&root.join("dev/null"), Mode::S_IRUSR).unwrap();
+        for masked in ["a", "b"] {
+            symlink("/dev/null", root.join("etc/units").join(masked)).unwrap();
+        }
+        let over = root.parent().unwrap().join("over/etc");
+        fs::create_dir_all(over.join("pve/qemu-server")).unwrap();
+        fs::create_dir_all(over.join("pve/local/more")).unwrap();
+        fs::create_dir_all(over.join("units")).unwrap();
+        fs::write(over.join("pve/qemu-server/100.conf"), "proposed").unwrap();
+        fs::write(over.join("pve/qemu-server/101.conf"), "new").unwrap();
+        fs::write(over.join("pve/local/host.fw"), "proposed").unwrap();
+        fs::write(over.join("pve/local/more/deep"), "new").unwrap();
+        fs::write(over.join("units/a"), "proposed").unwrap();
+    });
+    let over = place.dir.path().join("over");
+    place.files.lay_over(&over).unwrap();
+    let read = |path: &str| place.files.text(path).unwrap().to_string();
+    for folder in ["/etc/pve/nodes/n1", "/etc/pve/local"] {
+        assert_eq!(read(&format!("{folder}/qemu-server/100.conf")), "proposed");
+        assert_eq!(read(&format!("{folder}/qemu-server/101.conf")), "new");
+        assert_eq!(read(&format!("{folder}/host.fw")), "proposed");
+        assert_eq!(read(&format!("{folder}/config")), "old");
+        assert_eq!(read(&format!("{folder}/more/deep")), "new");
+    }
+    assert_eq!(read("/etc/pve/qemu-server/100.conf"), "proposed");
+    let names = |path: &str| -> Vec<String> {
+        place.files.list(path).unwrap().into_iter().map(|entry| entry.name).collect()
+    };
+    assert_eq!(names("/etc/pve/nodes/n1"), ["config", "host.fw", "more", "qemu-server"]);
+    assert_eq!(names("/etc/pve/nodes/n1/qemu-server"), ["100.conf", "101.conf"]);
+    assert_eq!(names("/etc/pve/local/qemu-server"), ["100.conf", "101.conf"]);
+    assert_eq!(names("/etc/pve/nodes/n1/more"), ["deep"]);
+    assert_eq!(names("/etc/pve/nodes"), ["n1"]);
+    assert_eq!(place.files.stat("/etc/pve/nodes/n1/qemu-server/100.conf").unwrap().size, 8);
+    // A masked unit is given content; the other one, masked by the same device, is not.
+    assert_eq!(read("/etc/units/a"), "proposed");
+    assert_eq!(kind(&place, "/etc/units/b"), TroubleKind::NotAFile);
+}
+
+#[test]
+fn a_whole_file_system_cannot_be_laid_over() {
+    let mut place = place(|root| {
+        let over = root.parent().unwrap().join("over");
+        for folder in 0..11 {
+            fs::create_dir_all(over.join(folder.to_string())).unwrap();
+        }
+        for n in 0..20_000 {
+            fs::write(over.join(format!("{}/{n}", n % 11)), "").unwrap();
+        }
+    });
+    let over = place.dir.path().join("over");
+    let message = place.files.lay_over(&over).unwrap_err();
+    assert!(message.contains("more than 20000"), "{message}");
+}

@@ -23,7 +23,7 @@ use pve_audit::outcome::{SubjectKind, Verdict};
 use support::case::{check_files, run_and_list, run_on, tree};
 
 /// Files whose absence has a meaning of its own, so that a host without them is another host, not a damaged one.
-const ABSENCE_IS_A_STATE: [&str; 19] = [
+const ABSENCE_IS_A_STATE: [&str; 25] = [
     // A guest without a configuration does not exist (where no list of guests names it).
     "/qemu-server/",
     "/lxc/",
@@ -56,6 +56,16 @@ const ABSENCE_IS_A_STATE: [&str; 19] = [
     "/etc/default/pveproxy",
     // A drop-in of a package that is not there sets nothing.
     "/usr/lib/systemd/journald.conf.d/",
+    // Without a certificate of the administrator, or its key, a node shows that of the cluster.
+    "/pveproxy-ssl.",
+    // A node without settings of its own orders no certificate.
+    "/etc/pve/nodes/pve1/config",
+    // Without a drop-in there is no such interface, kernel parameter or saved rule.
+    "/etc/network/interfaces.d/",
+    "/etc/sysctl.d/",
+    "/etc/iptables/",
+    // An interface that is not there has no settings.
+    "/proc/sys/net/ipv4/conf/vmbr0/",
 ];
 
 /// What can stand in a file after a mishap.

@@ -1,11 +1,18 @@
 //! The cluster: how its nodes talk, and what the datacenter sets for all of them.
 
+use std::net::IpAddr;
+
+use super::network::guests_named;
 use super::{Judged, Look};
+use crate::catalogue::Severity;
 use crate::formats::Located;
 use crate::formats::corosync_conf::{Node, Transport};
 use crate::formats::datacenter_cfg::{DEFAULT_PACKAGE_UPDATES, DatacenterCfg, Transfer};
+use crate::formats::firewall::address::Cidr;
 use crate::host::corosync::{COROSYNC_CONF, COROSYNC_COPY};
 use crate::host::datacenter::DATACENTER_CFG;
+use crate::host::firewall::cover::AddressSet;
+use crate::host::network::guests::cards_on;
 use crate::host::{Fact, Stop};
 use crate::outcome::{Evidence, Judgement, Subject, SubjectKind};
 
@@ -219,4 +226,213 @@ fn has_subscription(look: &Look<'_>) -> Fact<bool> {
         Err(trouble) if trouble.is_missing() => gather.take(look.host.packages()).map(|_| false),
         Err(trouble) => Err(trouble.into()),
     })
+}
+
+/// Hashes that corosync still takes and nobody should.
+const WEAK_HASHES: [&str; 2] = ["md5", "sha1"];
+
+/// `cluster/corosync-weak-hash`
+pub(crate) fn corosync_weak_hash(look: &Look<'_>) -> Judged {
+    let totem = &look.take(look.host.corosync())?.totem;
+    let crypto = totem.crypto();
+    let line = totem.crypto_hash.as_ref().map(|setting| setting.line);
+    let evidence = Evidence { line, ..Evidence::of(COROSYNC_CONF) }
+        .key("totem.crypto_hash")
+        .observed(crypto.hash)
+        .expected("sha256");
+    let judgement = if crypto.refused {
+        Judgement::unknown(
+            "the settings contradict each other: corosync keeps what it was started with, or does not start",
+        )
+    } else if WEAK_HASHES.contains(&crypto.hash) {
+        Judgement::fail(format!("the nodes sign what they send each other with {}", crypto.hash))
+    } else if crypto.hash == "none" {
+        return Err(Stop::not_applicable("the nodes sign nothing, which is a finding of its own"));
+    } else {
+        Judgement::pass(format!("the nodes sign what they send each other with {}", crypto.hash))
+    };
+    look.one(Subject::cluster(), judgement.with(evidence))
+}
+
+/// The key that all nodes of a cluster share, unless `totem.keyfile` names another place.
+const AUTHKEY: &str = "/etc/corosync/authkey";
+
+/// `cluster/corosync-key-readable`
+pub(crate) fn corosync_key_readable(look: &Look<'_>) -> Judged {
+    let totem = &look.take(look.host.corosync())?.totem;
+    let path = totem.keyfile.as_ref().map_or(AUTHKEY, |setting| setting.value.as_str());
+    if totem.crypto().cipher == "none" && totem.crypto().hash == "none" {
+        return Err(Stop::not_applicable("the nodes neither encrypt nor sign, so there is no key to steal"));
+    }
+    let meta = look.host.files.stat(path)?;
+    let others = meta.mode & 0o077 != 0;
+    let mode = Evidence::of(path).key("mode").observed(format!("{:04o}", meta.mode)).expected("0400");
+    let owner = Evidence::of(path).key("owner").observed(meta.uid.to_string()).expected("0");
+    let judgement = if others {
+        Judgement::fail("others than root may read the key of the cluster").with(mode)
+    } else if meta.uid != 0 {
+        // Copying a tree as somebody else changes its owners, so only a running host tells.
+        if !look.host.is_live() && look.host.files.stat("/")?.uid != 0 {
+            return Err(Stop::unknown(path, "belongs to who has copied this tree"));
+        }
+        Judgement::fail("somebody else than root owns the key of the cluster").with(owner)
+    } else {
+        Judgement::pass("only root reads the key of the cluster").with(mode)
+    };
+    look.one(Subject::new(SubjectKind::File, path), judgement)
+}
+
+/// `cluster/corosync-public-address`
+pub(crate) fn corosync_public_address(look: &Look<'_>) -> Judged {
+    let conf = look.take(look.host.corosync())?;
+    let public = AddressSet::public();
+    look.each(
+        &conf.nodes,
+        |node| Subject::new(SubjectKind::Node, name_of(node)).on(name_of(node)),
+        |_, node| {
+            let mut named = None;
+            for (link, written) in &node.addresses {
+                let evidence = Evidence::at(COROSYNC_CONF, written.line)
+                    .key(format!("ring{link}_addr"))
+                    .observed(&written.value);
+                match written.value.parse::<IpAddr>() {
+                    Ok(address) if public.contains(address) => {
+                        return Ok(Judgement::fail(format!(
+                            "link {link} of the cluster has a public address"
+                        ))
+                        .with(evidence.expected("an address of a network of its own")));
+                    }
+                    Ok(_) => {}
+                    Err(_) => named = named.or(Some(evidence)),
+                }
+            }
+            Ok(match named {
+                Some(evidence) => {
+                    Judgement::unknown("a link has a name, whose address the name servers tell")
+                        .with(evidence)
+                }
+                None if node.addresses.is_empty() => {
+                    Judgement::unknown("no address is written").at(COROSYNC_CONF, node.line)
+                }
+                None => Judgement::pass("no link has a public address").at(COROSYNC_CONF, node.line),
+            })
+        },
+    )
+}
+
+/// `cluster/corosync-shared-with-guests`
+pub(crate) fn corosync_shared_with_guests(look: &Look<'_>) -> Judged {
+    let conf = look.take(look.host.corosync())?;
+    let node = look
+        .host
+        .node_name()
+        .ok_or_else(|| Stop::unknown(COROSYNC_CONF, "does not tell which node this is"))?;
+    let own = conf.nodes.iter().find(|each| each.name.as_ref().is_some_and(|name| name.value == node));
+    let own = own.ok_or_else(|| Stop::unknown(COROSYNC_CONF, "does not name this node"))?;
+    look.each(
+        &own.addresses,
+        |(link, _)| Subject::new(SubjectKind::Network, format!("link{link}")),
+        |look, (link, written)| {
+            let evidence = Evidence::at(COROSYNC_CONF, written.line)
+                .key(format!("ring{link}_addr"))
+                .observed(&written.value);
+            let address: Result<IpAddr, _> = written.value.parse();
+            let addresses = match address {
+                Ok(address) => vec![address],
+                Err(_) if written.value == node => look.host.addresses_of(&node).into_iter().collect(),
+                Err(_) => Vec::new(),
+            };
+            let judged = shared_with_guests(look, |ip| addresses.contains(&ip))?;
+            Ok(match judged {
+                Shared::With(guests, whose) => {
+                    Judgement::fail(format!("{guests} can speak on {whose}, where the cluster talks"))
+                        .with(evidence)
+                }
+                Shared::Nobody(whose) => Judgement::pass(format!(
+                    "no guest of this node speaks on {whose}, where the cluster talks"
+                ))
+                .with(evidence),
+                Shared::NotHere => {
+                    Judgement::unknown("no interface of this node has the address of the link").with(evidence)
+                }
+            })
+        },
+    )
+}
+
+/// `cluster/migration-network-shared-with-guests`
+pub(crate) fn migration_network_shared_with_guests(look: &Look<'_>) -> Judged {
+    let cfg = look.take(look.host.datacenter())?;
+    look.take(look.host.corosync()).map_err(|stop| match stop {
+        Stop::NotApplicable(_) => Stop::not_applicable("this node is in no cluster: nothing migrates"),
+        other @ Stop::Unknown(_) => other,
+    })?;
+    let settings = [("migration", &cfg.migration), ("replication", &cfg.replication)];
+    let with_network = settings.into_iter().filter_map(|(name, setting)| {
+        let setting = setting.as_ref()?;
+        Some((name, setting.value.network.as_ref()?, setting.value.transfer, setting.line))
+    });
+    look.each(
+        with_network,
+        |(name, ..)| Subject::new(SubjectKind::Setting, *name),
+        |look, (name, network, transfer, line)| {
+            let evidence = Evidence::at(DATACENTER_CFG, *line).key(*name).observed(*network);
+            let set = network_of(network).ok_or_else(|| Stop::unknown(DATACENTER_CFG, "names no network"))?;
+            Ok(match shared_with_guests(look, |ip| set.contains(ip))? {
+                Shared::With(guests, whose) => {
+                    let severity =
+                        if *transfer == Transfer::Insecure { Severity::High } else { Severity::Low };
+                    Judgement::fail(format!("{guests} can speak on {whose}, the network of the {name}"))
+                        .severity(severity)
+                        .with(evidence)
+                }
+                Shared::Nobody(whose) => Judgement::pass(format!(
+                    "no guest of this node speaks on {whose}, the network of the {name}"
+                ))
+                .with(evidence),
+                Shared::NotHere => {
+                    Judgement::unknown("no interface of this node has an address in the network")
+                        .with(evidence)
+                }
+            })
+        },
+    )
+}
+
+fn network_of(text: &str) -> Option<AddressSet> {
+    let (address, prefix) = text.split_once('/')?;
+    Some(AddressSet::network(Cidr { address: address.parse().ok()?, prefix: prefix.parse().ok()? }))
+}
+
+/// Who shares the interface with a wanted address.
+enum Shared {
+    /// These guests, on this interface.
+    With(String, String),
+    /// No guest, on this interface.
+    Nobody(String),
+    /// No interface of this node has the address.
+    NotHere,
+}
+
+fn shared_with_guests(look: &Look<'_>, wanted: impl Fn(IpAddr) -> bool) -> Result<Shared, Stop> {
+    let interfaces = look.take(look.host.interfaces())?;
+    let guests = look.take(look.host.guest_nics())?;
+    let mut found = None;
+    for interface in interfaces.all.values().filter(|interface| interface.ips().any(&wanted)) {
+        let name = interface.name.clone();
+        let Some(segment) = interfaces.segment(interface) else {
+            found = found.or(Some(name));
+            continue;
+        };
+        let (cards, unread) = cards_on(guests, interfaces, &segment);
+        if !cards.is_empty() {
+            let ids: Vec<u32> = cards.iter().map(|(guest, _)| guest.vmid).collect();
+            return Ok(Shared::With(guests_named(&ids), name));
+        }
+        if let Some(guest) = unread.first() {
+            return Err(Stop::unknown(&guest.path, "is not known whole: its network cards may be there"));
+        }
+        found = found.or(Some(name));
+    }
+    Ok(found.map_or(Shared::NotHere, Shared::Nobody))
 }

@@ -9,6 +9,7 @@ pub(crate) mod apt;
 mod assert;
 pub(crate) mod authentication;
 pub(crate) mod backup;
+pub(crate) mod certificates;
 pub(crate) mod cluster;
 pub(crate) mod compliance;
 pub(crate) mod container;

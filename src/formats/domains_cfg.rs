@@ -21,6 +21,19 @@ pub struct DomainsConfig {
     pub lost: Vec<LostRealm>,
 }
 
+impl DomainsConfig {
+    /// Drops the options about groups, as the first packages of release 8 do, which do not know them.
+    pub fn drop_groups_of_providers(&mut self) {
+        for realm in self.realms.values_mut() {
+            if let RealmKind::OpenId(openid) = &mut realm.kind {
+                openid.groups_claim = None;
+                openid.creates_groups = false;
+                openid.overwrites_groups = false;
+            }
+        }
+    }
+}
+
 /// A realm that stands in the file and that upstream does not use.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LostRealm {
@@ -217,8 +230,8 @@ const COMMON: &[Property] = &[one(key("default", Kind::Boolean)), one(key("comme
 const ENFORCED: &[Property] = &[one(key("tfa", Kind::Properties(&SECOND_FACTOR)))];
 
 const DIRECTORY: &[Property] = &[
-    one(key("server1", Kind::Text).required()),
-    one(key("server2", Kind::Text)),
+    one(key("server1", Kind::Checked(verify::address)).required()),
+    one(key("server2", Kind::Checked(verify::address))),
     one(key("bind_dn", Kind::Text)),
     one(key("password", Kind::Text).secret()),
     one(key("port", Kind::Integer { min: 1, max: 65535 })),
@@ -462,6 +475,20 @@ mod tests {
         let sso = parsed.value.realms.remove("sso").unwrap();
         assert_eq!(sso.lines, BTreeMap::from([("issuer-url", 2), ("client-id", 3)]));
         assert_eq!(sso.dropped, BTreeMap::from([("autocreate".to_owned(), 4)]));
+    }
+
+    #[test]
+    fn a_server_is_an_address_or_a_name_and_nothing_else() {
+        let servers = |line: &str| ldap(&format!("\t{line}\n")).servers;
+        for server in ["192.0.2.1", "2001:db8::1", "ldap.example.com"] {
+            assert_eq!(servers(&format!("server2 {server}")), ["a", server]);
+        }
+        for server in ["admin:SECRET@ldap", "ldaps://ldap", "[2001:db8::1]", "ldap:636", "ldap."] {
+            assert_eq!(servers(&format!("server2 {server}")), ["a"], "{server}");
+        }
+        let parsed = read("ldap: corp\n\tbase_dn ou=x\n\tserver1 admin:SECRET@ldap\n\tuser_attr uid\n");
+        assert!(!parsed.value.realms.contains_key("corp"));
+        assert!(!parsed.issues.is_empty() && !format!("{parsed:?}").contains("SECRET"));
     }
 
     #[test]

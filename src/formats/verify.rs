@@ -67,6 +67,11 @@ pub(crate) fn dns_name(text: &str) -> bool {
     text.split('.').all(is_label)
 }
 
+/// `address`: an IP address or a `dns-name`.
+pub(crate) fn address(text: &str) -> bool {
+    text.parse::<std::net::IpAddr>().is_ok() || dns_name(text)
+}
+
 /// `pve-tag-list`: tags of letters, digits, `_`, `-`, `+`, `.`, starting with a letter, a digit or `_`.
 pub(crate) fn tag_list(text: &str) -> bool {
     let is_tag = |tag: &str| {

@@ -8,6 +8,7 @@ pub mod access;
 pub mod advisory;
 pub mod apt;
 pub mod backup;
+pub mod certificates;
 pub mod cluster;
 pub mod corosync;
 pub mod datacenter;
@@ -19,6 +20,7 @@ pub mod hookscripts;
 pub mod identity;
 pub mod kernels;
 pub mod mappings;
+pub mod network;
 pub mod proxy;
 pub mod sshd;
 pub mod storage;
@@ -46,6 +48,8 @@ pub struct Host {
     access: access::Facts,
     corosync: corosync::Facts,
     datacenter: datacenter::Facts,
+    certificates: certificates::Facts,
+    network: network::Facts,
     sshd: sshd::Facts,
     system: system::Facts,
     guests: guests::Facts,
@@ -73,6 +77,8 @@ impl Host {
             access: access::Facts::default(),
             corosync: corosync::Facts::default(),
             datacenter: datacenter::Facts::default(),
+            certificates: certificates::Facts::default(),
+            network: network::Facts::default(),
             sshd: sshd::Facts::default(),
             system: system::Facts::default(),
             guests: guests::Facts::default(),

@@ -338,8 +338,12 @@ fn severity_colour(severity: Severity) -> &'static str {
 
 /// `guest 101 (web) on pve1`; empty where the subject is the whole node or cluster.
 fn subject_words(subject: &SubjectInfo) -> String {
-    if matches!(subject.kind, SubjectKind::Node | SubjectKind::Cluster) {
-        return String::new();
+    match subject.kind {
+        SubjectKind::Cluster => return String::new(),
+        // One of several nodes has its name, the audited one has none.
+        SubjectKind::Node if subject.node.is_none() => return String::new(),
+        SubjectKind::Node => return format!("node {}", subject.id),
+        _ => {}
     }
     let kind = match subject.kind {
         SubjectKind::FirewallRule => "rule",

@@ -123,6 +123,9 @@ fn proxmox(versions: &Versions) -> Tree {
         "/etc/apt/sources.list.d/proxmox.list",
         &format!("deb http://download.proxmox.com/debian/pve {codename} pve-no-subscription\n"),
     );
+    file("/etc/pve/pve-root-ca.pem", include_str!("root-ca.pem"));
+    file("/etc/pve/nodes/pve1/pve-ssl.pem", include_str!("node.pem"));
+    file("/etc/network/interfaces", INTERFACES);
     for folder in ["qemu-server", "lxc"] {
         tree.insert(&format!("/etc/pve/nodes/pve1/{folder}"), Node::folder());
     }
@@ -142,6 +145,12 @@ fn dpkg_status(versions: &Versions) -> String {
             )
     })
 }
+
+/// What the installer writes.
+const INTERFACES: &str = "auto lo\niface lo inet loopback\n\niface eno1 inet manual\n\nauto vmbr0\n\
+                          iface vmbr0 inet static\n\taddress 192.0.2.10/24\n\tgateway 192.0.2.1\n\
+                          \tbridge-ports eno1\n\tbridge-stp off\n\tbridge-fd 0\n\n\
+                          source /etc/network/interfaces.d/*\n";
 
 /// What Debian ships, without the comments.
 const SSHD_CONFIG: &str = "Include /etc/ssh/sshd_config.d/*.conf\nKbdInteractiveAuthentication no\nUsePAM yes\n\

@@ -5,7 +5,7 @@ use super::{LINES_SHOWN, acl_line, joined, user_line};
 use crate::catalogue::Severity;
 use crate::formats::domains_cfg::{Realm, RealmKind};
 use crate::formats::user_cfg::names::{ROOT, split_user_id};
-use crate::formats::user_cfg::{AclSubject, User, UserCfg};
+use crate::formats::user_cfg::{AclEntry, AclSubject, User, UserCfg};
 use crate::host::Stop;
 use crate::host::access::power::{Power, Powers};
 use crate::host::access::{SHADOW_CFG, Standing, realm_of};
@@ -132,19 +132,28 @@ pub(crate) fn administrator_by_own_acl(look: &Look<'_>) -> Judged {
     if people.is_empty() {
         return Err(Stop::not_applicable("nobody but root@pam administers with an active account"));
     }
+    // An ACL of his own that adds nothing to those of his groups still stands when he leaves them.
+    let is_own = |entry: &&AclEntry| matches!(&entry.subject, AclSubject::User(id) if id != ROOT);
+    let alone = cfg.acl.iter().any(|entry| is_own(&entry)).then(|| look.host.powers_without_groups(cfg));
     look.each(people, subject, |_, (power, _)| {
-        let grants = power.grants();
-        let own = grants.iter().filter(|entry| matches!(entry.subject, AclSubject::User(_)));
-        let own: Vec<_> = own.take(LINES_SHOWN).map(|entry| acl_line(entry)).collect();
-        Ok(if own.is_empty() {
-            Judgement::pass("administers through groups")
-                .with_all(grants.into_iter().take(LINES_SHOWN).map(acl_line))
-        } else {
-            Judgement::fail(format!(
-                "administers by ACLs of his own, not through a group: he {}",
-                powers.why(power)
-            ))
-            .with_all(own)
-        })
+        let own = |power: &Power| -> Vec<_> {
+            power.grants().into_iter().filter(is_own).take(LINES_SHOWN).map(acl_line).collect()
+        };
+        let entries = own(power);
+        if !entries.is_empty() {
+            let summary =
+                format!("administers by ACLs of his own, not through a group: he {}", powers.why(power));
+            return Ok(Judgement::fail(summary).with_all(entries));
+        }
+        let without = alone.as_ref().and_then(|alone| Some((alone, alone.of(&power.id)?)));
+        if let Some((alone, power)) = without.filter(|(_, power)| power.is_root_equivalent()) {
+            let summary = format!(
+                "administers through a group, but would without it, by ACLs of his own: he {}",
+                alone.why(power)
+            );
+            return Ok(Judgement::fail(summary).with_all(own(power)));
+        }
+        let lines = power.grants().into_iter().take(LINES_SHOWN).map(acl_line);
+        Ok(Judgement::pass("administers through groups").with_all(lines))
     })
 }

@@ -1,7 +1,7 @@
 //! API tokens that administer.
 
 use super::super::{Judged, Look};
-use super::grants;
+use super::{grants, user_line};
 use crate::formats::user_cfg::UserCfg;
 use crate::formats::user_cfg::{Token, User};
 use crate::host::Stop;
@@ -61,17 +61,29 @@ fn each_usable(look: &Look<'_>, judge: impl Fn(&Look<'_>, &Found<'_>) -> Judgeme
     })
 }
 
+/// When the token ends, seconds since the epoch, and the line that says so: with its owner at the latest
+/// (`verify_token` asks whether he may log in). `None` for never.
+fn end(found: &Found<'_>) -> Option<(u64, Evidence)> {
+    let own = (found.token.expire, found.line());
+    let owner = user_line(found.owner).map(|line| (found.owner.expire, line));
+    [Some(own), owner]
+        .into_iter()
+        .flatten()
+        .filter(|(expire, _)| *expire != 0)
+        .min_by_key(|(expire, _)| *expire)
+}
+
 /// `access/administrator-token-without-expiry`
 pub(crate) fn administrator_token_without_expiry(look: &Look<'_>) -> Judged {
     let longest = look.number("longest_days");
     each_usable(look, |look, found| {
-        if found.token.expire == 0 {
+        let Some((expire, line)) = end(found) else {
             let line = found.line().observed("expire 0").expected("a date");
             return Judgement::fail("never expires").with(line);
-        }
-        let expire = i64::try_from(found.token.expire).unwrap_or(i64::MAX);
+        };
+        let expire = i64::try_from(expire).unwrap_or(i64::MAX);
         let days = expire.saturating_sub(look.now.as_second()) / DAY;
-        let line = found.line().observed(format!("expires in {days} days"));
+        let line = line.observed(format!("expires in {days} days"));
         Judgement::fail_if(
             days > longest,
             format!("expires only in {days} days, more than {longest}"),

@@ -13,8 +13,8 @@ mod tree;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::formats::user_cfg::UserCfg;
 use crate::formats::user_cfg::names::{ROOT, is_user_id, split_token_id};
+use crate::formats::user_cfg::{AclSubject, UserCfg};
 use sets::{NO_ACCESS_ROLE, RoleId, RoleTable, Set};
 use tree::{Decision, Tree};
 
@@ -41,6 +41,8 @@ pub struct Effective<'a> {
     tree: Tree<'a>,
     /// ACL paths of the pools a path of a guest or storage belongs to.
     pools: BTreeMap<String, Vec<String>>,
+    /// The paths below `/pool` of the ACL entries of each subject, sorted.
+    on_pools: BTreeMap<&'a AclSubject, Vec<&'a str>>,
 }
 
 /// Who a path is resolved for.
@@ -83,7 +85,7 @@ impl<'a> Effective<'a> {
     pub fn new(cfg: &'a UserCfg) -> Self {
         let roles = RoleTable::new(cfg);
         let tree = Tree::new(cfg, &roles);
-        Self { cfg, roles, tree, pools: pool_paths(cfg) }
+        Self { cfg, roles, tree, pools: pool_paths(cfg), on_pools: pool_entries(cfg) }
     }
 
     /// The privileges `id` (a user or token id) has on `path`, written as the API writes it: a leading slash,
@@ -219,7 +221,7 @@ impl<'a> Effective<'a> {
             return roles;
         }
         let mut lent = Held::new();
-        for pool in self.pools_of(path) {
+        for pool in self.pools_that_differ(subject, path) {
             lent.extend(self.on_path(subject, pool));
         }
         if is_no_access(&lent) {
@@ -237,6 +239,40 @@ impl<'a> Effective<'a> {
     pub(super) fn pools_of<'p>(&'p self, path: &'p str) -> impl Iterator<Item = &'p str> {
         let would_be = path.strip_prefix(NEW_GUEST_OF);
         would_be.into_iter().chain(self.pools.get(path).into_iter().flatten().map(String::as_str))
+    }
+
+    /// Of [`Effective::pools_of`] those on which entries of this subject stand, or around which, and one of the others:
+    /// a storage may be in every pool, and they all lend the same.
+    pub(super) fn pools_that_differ<'p>(&'p self, subject: Subject<'_>, path: &'p str) -> Vec<&'p str> {
+        let Some(all) = self.pools.get(path).filter(|all| all.len() > 2) else {
+            return self.pools_of(path).collect();
+        };
+        let mut differing: BTreeSet<&str> = BTreeSet::new();
+        for entry in self.subjects(subject).iter().filter_map(|one| self.on_pools.get(one)).flatten() {
+            let within = |pool: &&String| {
+                pool.strip_prefix(entry).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+            };
+            let start = all.partition_point(|pool| pool.as_str() < *entry);
+            let same = all.get(start..).unwrap_or_default().iter().take_while(|pool| pool.starts_with(entry));
+            differing.extend(same.filter(within).map(String::as_str));
+        }
+        let other = all.iter().find(|pool| !differing.contains(pool.as_str()));
+        differing.into_iter().chain(other.map(String::as_str)).collect()
+    }
+
+    /// Whose ACL entries can say something about this subject.
+    fn subjects(&self, subject: Subject<'_>) -> Vec<AclSubject> {
+        match subject {
+            Subject::Token(id) => vec![AclSubject::Token(id.to_owned())],
+            Subject::Member { group, user } => {
+                let user = user.map(|id| AclSubject::User(id.to_owned()));
+                user.into_iter().chain([AclSubject::Group(group.to_owned())]).collect()
+            }
+            Subject::User(id) => {
+                let groups = self.cfg.group_names(id).iter().map(|name| AclSubject::Group(name.clone()));
+                groups.chain([AclSubject::User(id.to_owned())]).collect()
+            }
+        }
     }
 
     /// The roles of the deepest level of the path that says anything about the subject.
@@ -284,6 +320,15 @@ impl Power {
             ambiguous: self.ambiguous.or(other.ambiguous).and(wide),
         }
     }
+}
+
+/// The paths below `/pool` of the ACL entries of each subject.
+fn pool_entries(cfg: &UserCfg) -> BTreeMap<&AclSubject, Vec<&str>> {
+    let mut found: BTreeMap<&AclSubject, Vec<&str>> = BTreeMap::new();
+    for entry in cfg.acl.iter().filter(|entry| entry.path.starts_with("/pool/")) {
+        found.entry(&entry.subject).or_default().push(&entry.path);
+    }
+    found
 }
 
 /// The pools that lend their roles to a path, by path.

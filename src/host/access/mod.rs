@@ -20,7 +20,7 @@ use crate::formats::shadow::{self, Shadow};
 use crate::formats::shadow_cfg::{self, ShadowCfg};
 use crate::formats::tfa_cfg::{self, TfaCfg};
 use crate::formats::token_cfg::{self, TokenCfg};
-use crate::formats::user_cfg::{self, Rules, Token, User, UserCfg};
+use crate::formats::user_cfg::{self, AclSubject, Rules, Token, User, UserCfg};
 use power::{Powers, Surroundings};
 
 /// Users, groups, tokens, roles and ACLs.
@@ -50,6 +50,9 @@ const ACCESS_CONTROL: &str = "libpve-access-control";
 /// Its first version that looks at second factors whatever the field `keys` of user.cfg says, and refuses a login
 /// where the realm demands one and the user has none.
 const FACTORS_BY_THEMSELVES: &str = "8.0.4";
+
+/// Its first version that takes groups from providers of logins; older ones drop the options.
+const GROUPS_OF_PROVIDERS: &str = "8.2.1";
 
 /// Where the passwords lie with which realms bind to their directory servers, the folder of old releases last.
 pub const BIND_PASSWORDS: [&str; 2] = ["/etc/pve/priv/realm", "/etc/pve/priv/ldap"];
@@ -189,16 +192,27 @@ impl Host {
                 let cfg = gather.take(self.access())?;
                 // Privileges and roles differ between the releases.
                 self.release()?;
-                let cluster = self.cluster();
-                let nodes = cluster.as_ref().map(|cluster| cluster.nodes.as_slice());
-                let realms = self.realms().value.as_ref().ok();
-                let powers = power::find(cfg, Surroundings { nodes, realms });
+                let powers = self.powers_in(cfg);
                 if powers.depends_on_realms() {
                     gather.heed(self.realms());
                 }
                 Ok(powers)
             })
         })
+    }
+
+    fn powers_in(&self, cfg: &UserCfg) -> Powers {
+        let cluster = self.cluster();
+        let nodes = cluster.as_ref().map(|cluster| cluster.nodes.as_slice());
+        let realms = self.realms().value.as_ref().ok();
+        power::find(cfg, Surroundings { nodes, realms })
+    }
+
+    /// What users and tokens could come to if ACLs gave nothing to groups.
+    pub fn powers_without_groups(&self, cfg: &UserCfg) -> Powers {
+        let mut cfg = cfg.clone();
+        cfg.acl.retain(|entry| !matches!(entry.subject, AclSubject::Group(_)));
+        self.powers_in(&cfg)
     }
 
     /// `/etc/pve/domains.cfg`. Without the file there are the realms `pam` and `pve`, with nothing set; upstream
@@ -212,7 +226,12 @@ impl Host {
                     gather.doubt(Doubt::about(DOMAINS_CFG, "is empty: its content may have been lost"));
                 }
                 let text = text.as_deref().unwrap_or_default();
-                Ok(gather.parsed(DOMAINS_CFG, domains_cfg::parse(text, self.format_release())))
+                let mut realms = gather.parsed(DOMAINS_CFG, domains_cfg::parse(text, self.format_release()));
+                let version = self.package_version(ACCESS_CONTROL).ok().flatten();
+                if version.is_some_and(|version| older(version, GROUPS_OF_PROVIDERS)) {
+                    realms.drop_groups_of_providers();
+                }
+                Ok(realms)
             })
         })
     }

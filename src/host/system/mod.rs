@@ -129,7 +129,7 @@ impl Host {
 }
 
 /// Whether the name ends with `.end`, exactly: file systems of Linux know no other case.
-fn has_end(name: &str, end: &str) -> bool {
+pub(super) fn has_end(name: &str, end: &str) -> bool {
     name.rsplit_once('.').is_some_and(|(stem, last)| !stem.is_empty() && last == end)
 }
 

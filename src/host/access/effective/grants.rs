@@ -33,7 +33,7 @@ impl<'a> Effective<'a> {
             Some(None) => return Vec::new(),
             Some(bit) => bit,
         };
-        let pools = self.pools_of(path);
+        let pools = self.pools_that_differ(subject, path);
         // What NoAccess wiped gives nothing.
         let held = self.with_pools(subject, path);
         let mut found = Vec::new();

@@ -1,6 +1,6 @@
 //! Who holds which privileges where, and which he can give himself.
 
-use std::cell::RefCell;
+use std::cell::{OnceCell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::rules::{Class, Need, Place, Rule};
@@ -58,7 +58,9 @@ pub(super) struct Asker<'a> {
 /// A rule of this release.
 struct Known {
     rule: &'static Rule,
-    /// The privileges of all its needs.
+    /// The privileges of each of its needs.
+    needs: Vec<Set>,
+    /// Those of all of them.
     privileges: Set,
 }
 
@@ -81,6 +83,7 @@ struct Seen<'s, 'a> {
     /// The privileges of all roles of these entries: he has no other anywhere.
     most: Set,
     known: RefCell<BTreeMap<String, Set>>,
+    guests: OnceCell<Vec<String>>,
 }
 
 impl<'a> Asker<'a> {
@@ -97,9 +100,10 @@ impl<'a> Asker<'a> {
         }
         let known = |rule: &'static Rule| {
             let in_release = rule.releases.contains(&cfg.release);
-            let sets = rule.needs.iter().map(|need| effective.set_of(need.all));
-            let privileges = sets.into_iter().try_fold(Set::default(), |all, set| Some(all.or(set?)))?;
-            in_release.then_some(Known { rule, privileges })
+            let needs: Option<Vec<Set>> = rule.needs.iter().map(|need| effective.set_of(need.all)).collect();
+            let needs = needs.filter(|_| in_release)?;
+            let privileges = needs.iter().fold(Set::default(), |all, need| all.or(*need));
+            Some(Known { rule, needs, privileges })
         };
         let rules = rules.iter().copied().flatten().filter_map(known).collect();
         let special = ["Permissions.Modify"].into_iter().chain(special_modifiers(cfg.release));
@@ -120,7 +124,7 @@ impl<'a> Asker<'a> {
         if seen.own.is_empty() {
             return found;
         }
-        for Known { rule, privileges } in &self.rules {
+        for Known { rule, needs, privileges } in &self.rules {
             // Who administers gives himself whatever he likes: only what he has is worth naming.
             let gives = found.ways.iter().all(|way| way.class < Class::Administrator);
             let possible =
@@ -129,7 +133,8 @@ impl<'a> Asker<'a> {
             if !possible || found.ways.last().is_some_and(|way| way.rule.id == rule.id) {
                 continue;
             }
-            let held: Option<Vec<Held>> = rule.needs.iter().map(|need| seen.meets(need, gives)).collect();
+            let needs = rule.needs.iter().zip(needs);
+            let held: Option<Vec<Held>> = needs.map(|(need, set)| seen.meets(need, *set, gives)).collect();
             if let Some(held) = held {
                 found.ways.push(Way { rule, class: rule.class, held, over: None });
                 if rule.needs.iter().any(|need| need.all.is_empty()) {
@@ -143,7 +148,7 @@ impl<'a> Asker<'a> {
 
     /// What meets the need of these privileges, if the holder has them on a path or can give them to himself.
     pub(super) fn can(&self, holder: Holder<'a>, path: &str, all: &'static [&'static str]) -> Option<Held> {
-        Seen::new(self, holder).on(path, all, true)
+        Seen::new(self, holder).on(path, all, self.effective.set_of(all)?, true)
     }
 
     /// As [`Asker::can`], on every path one step below this one where it is so.
@@ -153,15 +158,22 @@ impl<'a> Asker<'a> {
         above: &'static str,
         all: &'static [&'static str],
     ) -> Vec<Held> {
+        let Some(set) = self.effective.set_of(all) else { return Vec::new() };
         let seen = Seen::new(self, holder);
-        seen.below(above).into_iter().filter_map(|path| seen.on(&path, all, true)).collect()
+        seen.below(above).into_iter().filter_map(|path| seen.on(&path, all, set, true)).collect()
     }
 }
 
 impl<'s, 'a> Seen<'s, 'a> {
     fn new(asker: &'s Asker<'a>, holder: Holder<'a>) -> Self {
-        let mut seen =
-            Self { asker, holder, own: BTreeSet::new(), most: Set::default(), known: RefCell::default() };
+        let mut seen = Self {
+            asker,
+            holder,
+            own: BTreeSet::new(),
+            most: Set::default(),
+            known: RefCell::default(),
+            guests: OnceCell::new(),
+        };
         match holder {
             Holder::User(id) => seen.add_user(id),
             Holder::Member(group) => seen.add(&AclSubject::Group(group.to_owned())),
@@ -192,9 +204,11 @@ impl<'s, 'a> Seen<'s, 'a> {
         }
     }
 
-    fn meets(&self, need: &Need, gives: bool) -> Option<Held> {
-        let places = need.on.iter().flat_map(|place| self.paths(*place));
-        places.into_iter().find_map(|path| self.on(&path, need.all, gives))
+    fn meets(&self, need: &Need, set: Set, gives: bool) -> Option<Held> {
+        need.on.iter().find_map(|place| match place {
+            Place::Guest => self.guests().iter().find_map(|path| self.on(path, need.all, set, gives)),
+            place => self.paths(*place).iter().find_map(|path| self.on(path, need.all, set, gives)),
+        })
     }
 
     /// The paths of a place that can differ for this holder.
@@ -210,7 +224,7 @@ impl<'s, 'a> Seen<'s, 'a> {
                 Some(nodes) if !nodes.is_empty() => self.nodes(nodes),
                 _ => self.below("/nodes"),
             },
-            Place::Guest => self.guests(),
+            Place::Guest => self.guests().to_vec(),
         }
     }
 
@@ -240,7 +254,11 @@ impl<'s, 'a> Seen<'s, 'a> {
 
     /// Guests that can differ: each with an ACL entry of his, one without, and one of each pool he has rights on, which
     /// may be one he would create there.
-    fn guests(&self) -> Vec<String> {
+    fn guests(&self) -> &[String] {
+        self.guests.get_or_init(|| self.find_guests())
+    }
+
+    fn find_guests(&self) -> Vec<String> {
         let mut paths = self.below("/vms");
         for (name, pool) in self.pools() {
             let mut guests = pool.vms.iter().map(|vm| format!("/vms/{vm}"));
@@ -288,15 +306,12 @@ impl<'s, 'a> Seen<'s, 'a> {
         set
     }
 
-    fn has(&self, path: &str, all: &[&str]) -> bool {
-        self.asker
-            .effective
-            .set_of(all)
-            .is_some_and(|all| self.most.contains_all(all) && self.held(path).contains_all(all))
+    fn has(&self, path: &str, all: Set) -> bool {
+        self.most.contains_all(all) && self.held(path).contains_all(all)
     }
 
-    fn on(&self, path: &str, all: &'static [&'static str], gives: bool) -> Option<Held> {
-        if self.has(path, all) {
+    fn on(&self, path: &str, all: &'static [&'static str], set: Set, gives: bool) -> Option<Held> {
+        if self.has(path, set) {
             let grants = self.grants(path, all);
             return Some(Held { privileges: all, path: path.to_owned(), by_changing: None, grants });
         }
@@ -324,8 +339,10 @@ impl<'s, 'a> Seen<'s, 'a> {
                 return None;
             }
             let release = self.asker.cfg.release;
-            if let Some(modifier) = modifiers(above, release).into_iter().find(|one| self.has(above, &[one]))
-            {
+            let holds = |one: &&'static str| {
+                self.asker.effective.set_of(&[one]).is_some_and(|one| self.has(above, one))
+            };
+            if let Some(modifier) = modifiers(above, release).into_iter().find(holds) {
                 return Some((modifier, above));
             }
             above = match above.rsplit_once('/') {
@@ -361,7 +378,7 @@ impl<'s, 'a> Seen<'s, 'a> {
         // An entry that counts on its own path alone leaves the paths below to those above.
         let below = self.own.iter().map(|path| format!("{}/*", path.trim_end_matches('/')));
         let mut paths: Vec<String> = self.own.iter().map(|path| (*path).to_owned()).chain(below).collect();
-        paths.extend(self.guests());
+        paths.extend_from_slice(self.guests());
         paths.extend(self.below("/storage"));
         let mut any = false;
         for path in paths {

@@ -8,7 +8,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use super::walk::{Addresses, Among};
 use crate::formats::firewall::address::{Cidr, Family};
-use crate::formats::interfaces::{self, Interfaces};
+use crate::formats::host_addresses::{self, Interfaces};
 use crate::formats::{hosts, proc_route};
 use crate::host::firewall::cover::AddressSet;
 use crate::host::{Doubt, Fact, Gather, Host};
@@ -56,7 +56,7 @@ impl Local {
 
     fn read_interfaces(&mut self, gather: &mut Gather<'_>) {
         let Some(text) = gather.part(INTERFACES) else { return };
-        let mut whole = gather.parsed(INTERFACES, interfaces::parse(&text));
+        let mut whole = gather.parsed(INTERFACES, host_addresses::parse(&text));
         self.complete = true;
         for source in std::mem::take(&mut whole.sources) {
             let folder = source.trim_end_matches('*').trim_end_matches('/');
@@ -70,7 +70,7 @@ impl Local {
             for entry in entries {
                 let path = format!("{folder}/{}", entry.name);
                 let Some(text) = gather.part(&path) else { continue };
-                let more = gather.parsed(&path, interfaces::parse(&text));
+                let more = gather.parsed(&path, host_addresses::parse(&text));
                 self.complete &= more.sources.is_empty();
                 whole.stanzas.extend(more.stanzas);
                 whole.routes.extend(more.routes);

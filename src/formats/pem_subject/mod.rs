@@ -1,4 +1,4 @@
-//! Certificates in PEM text: whose they are, who issued them, until when they hold.
+//! Certificates in PEM text: whose they are, who issued them, until when they hold, with which keys.
 //!
 //! Follows what `proxmox/pve-cluster:src/PVE/Cluster/Setup.pm` (`gen_pveca_cert`, `gen_pve_node_cert`) writes: the
 //! root CA of a cluster has the subject `CN=Proxmox Virtual Environment, OU=<uuid>, O=PVE Cluster Manager CA`, and
@@ -12,12 +12,21 @@ use x509_cert::der::Tag;
 use x509_cert::der::Tagged;
 use x509_cert::der::oid::ObjectIdentifier;
 
-use super::{Issue, Parsed, numbered};
+mod strength;
+
+use std::net::IpAddr;
+
+use super::{Issue, Parsed, numbered, shown};
+pub use strength::{KeyKind, PublicKey, SignatureHash, stands_for};
 
 /// Most certificates read from one file; a served chain has two or three.
 const CERTIFICATE_LIMIT: usize = 32;
 /// Longest base64 text of one certificate in bytes.
 const BODY_LIMIT: usize = 128 * 1024;
+/// Labels of parameters of a key exchange, as PKCS #3 and as X9.42 write them: both begin with the prime.
+const DH_LABELS: [&str; 2] = ["DH PARAMETERS", "X9.42 DH PARAMETERS"];
+/// Most lines read of a block of parameters.
+const BODY_LINES: usize = 1000;
 /// Common name of the root CA Proxmox makes.
 pub const PVE_CA_COMMON_NAME: &str = "Proxmox Virtual Environment";
 /// Organization of the root CA Proxmox makes.
@@ -49,8 +58,28 @@ pub struct Certificate {
     pub not_after: Timestamp,
     /// Subject and issuer are the same name.
     pub self_issued: bool,
+    /// The key it is for.
+    pub key: PublicKey,
+    /// The hash of the issuer's signature; `None` for a scheme that is not known here.
+    pub signature_hash: Option<SignatureHash>,
+    /// The host names it is for, in lower case; the common name counts only where there is none.
+    pub dns_names: Vec<String>,
+    /// The addresses it is for.
+    pub addresses: Vec<IpAddr>,
+    /// Whether everything in the names above was understood.
+    pub names_are_known: bool,
     /// Line of `BEGIN CERTIFICATE`, counted from 1.
     pub line: u32,
+}
+
+impl Certificate {
+    /// Whether a client that asks for `host` takes it.
+    pub fn is_for(&self, host: &str) -> bool {
+        let common = self.subject.common_name.as_deref().filter(|_| self.dns_names.is_empty());
+        let common = common.map(str::to_ascii_lowercase);
+        let mut names = self.dns_names.iter().map(String::as_str).chain(common.as_deref());
+        names.any(|name| stands_for(name, host))
+    }
 }
 
 /// The attributes of a distinguished name that matter here, each the first of its kind.
@@ -100,6 +129,11 @@ pub fn parse(text: &str) -> Parsed<PemFile> {
                     finish(&body, line, &mut parsed);
                 }
             }
+            (None, None, Some(ended)) => {
+                let what =
+                    format!("the end of a block {} without its begin, which is not read", shown(ended));
+                parsed.issues.push(Issue::new(line, what));
+            }
             _ => {
                 if let Some((_, body)) = open.as_mut().filter(|(_, body)| body.len() <= BODY_LIMIT) {
                     body.push_str(content);
@@ -111,6 +145,15 @@ pub fn parse(text: &str) -> Parsed<PemFile> {
         parsed.issues.push(Issue::new(line, "the certificate has no end line and cannot be used"));
     }
     parsed
+}
+
+/// The size of the prime in the first block of parameters of a key exchange, in bits.
+pub fn prime_bits(text: &str) -> Option<u32> {
+    let begins = |line: &str| boundary(line, "BEGIN").is_some_and(|label| DH_LABELS.contains(&label));
+    let mut lines = text.lines().map(str::trim).skip_while(|line| !begins(line));
+    lines.next()?;
+    let body: String = lines.take_while(|line| boundary(line, "END").is_none()).take(BODY_LINES).collect();
+    strength::first_integer_bits(&Base64::decode_vec(&body).ok()?)
 }
 
 fn is_certificate(label: &str) -> bool {
@@ -146,12 +189,20 @@ fn certificate(body: &str, line: u32) -> Result<Certificate, &'static str> {
         // A certificate without end has the year 9999, a little beyond what a timestamp can hold.
         Timestamp::from_second(seconds).unwrap_or(Timestamp::MAX)
     };
+    let names = strength::alternative_names(inner);
+    let names_are_known = names.is_some();
+    let (dns_names, addresses) = names.unwrap_or_default();
     Ok(Certificate {
         subject: name(inner.subject()),
         issuer: name(inner.issuer()),
         not_before: time(&inner.validity().not_before),
         not_after: time(&inner.validity().not_after),
         self_issued: inner.subject() == inner.issuer(),
+        key: strength::public_key(inner.subject_public_key_info()),
+        signature_hash: strength::signature_hash(x509.signature_algorithm()),
+        dns_names,
+        addresses,
+        names_are_known,
         line,
     })
 }
