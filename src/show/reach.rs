@@ -427,7 +427,10 @@ impl<'h> Table<'_, 'h> {
         let networks = some.iter().map(ToString::to_string).collect();
         let look = Rc::new(Look { networks, more, class: class(set), text: networks_text(set) });
         if looks.len() >= MOST_REMEMBERED {
-            looks.clear();
+            // Those that cost most stay.
+            let large = |set: &AddressSet| set.pieces() > MOST_LISTED;
+            let most = looks.values().filter(|(set, _)| large(set)).count() * 2 > MOST_REMEMBERED;
+            looks.retain(|_, (set, _)| large(set) && !most);
         }
         looks.insert(set.identity(), (set.clone(), Rc::clone(&look)));
         look
