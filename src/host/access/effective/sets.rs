@@ -23,6 +23,11 @@ impl Set {
         self.0 & other.0 == other.0
     }
 
+    /// How many privileges it has.
+    pub(in crate::host::access) fn len(self) -> u32 {
+        self.0.count_ones()
+    }
+
     /// Whether it has no privilege.
     pub(in crate::host::access) fn is_empty(self) -> bool {
         self.0 == 0

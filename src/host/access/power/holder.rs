@@ -364,9 +364,8 @@ impl<'s, 'a> Seen<'s, 'a> {
         }
         grants.sort_by_key(|entry| entry.line);
         grants.dedup();
-        let cfg = self.asker.cfg;
-        let strength = |entry: &&AclEntry| cfg.role_privileges(&entry.role).map_or(0, |role| role.len());
-        grants.sort_by_cached_key(|entry| std::cmp::Reverse(strength(entry)));
+        let strength = |entry: &&AclEntry| self.asker.effective.of_role(&entry.role).len();
+        grants.sort_by_key(|entry| std::cmp::Reverse(strength(entry)));
         grants.into_iter().cloned().collect()
     }
 
