@@ -216,6 +216,8 @@ impl<'h> Ledger<'h> {
             // Guests no entry names are alike: one stands for all.
             let common = levels.on(ANY_GUEST);
             let names_guests = levels.names_guests();
+            // A storage may be in every pool: whether one of them denies is asked once.
+            let mut denied: BTreeMap<String, bool> = BTreeMap::new();
             for (name, pool) in &self.cfg.pools {
                 let entries = levels.on(&format!("/pool/{name}"));
                 if entries.is_empty() {
@@ -234,12 +236,10 @@ impl<'h> Ledger<'h> {
                 let storages = pool.storages.iter().map(|id| Member::Storage(id));
                 for member in named.into_iter().map(|vmid| Member::Guest(*vmid)).chain(storages) {
                     let path = member.path();
-                    if self
-                        .pools_of(&path)
-                        .iter()
-                        .all(|pool| !is_denial(&levels.on(&format!("/pool/{pool}"))))
-                        || is_denial(&pool_of.entries)
-                    {
+                    let denies = |pool: &&str| is_denial(&levels.on(&format!("/pool/{pool}")));
+                    let asked = denied.entry(path.clone());
+                    let is_denied = *asked.or_insert_with(|| self.pools_of(&path).iter().any(denies));
+                    if !is_denied || is_denial(&pool_of.entries) {
                         rights.lend(&pool_of, &levels.on(&path), Some(&path), &[member]);
                     }
                 }
