@@ -1,5 +1,7 @@
 //! Administrators who are nobody in particular, too many, or not in a group.
 
+use std::collections::BTreeSet;
+
 use super::super::{Judged, Look};
 use super::{LINES_SHOWN, acl_line, joined, user_line};
 use crate::catalogue::Severity;
@@ -134,7 +136,9 @@ pub(crate) fn administrator_by_own_acl(look: &Look<'_>) -> Judged {
     }
     // An ACL of his own that adds nothing to those of his groups still stands when he leaves them.
     let is_own = |entry: &&AclEntry| matches!(&entry.subject, AclSubject::User(id) if id != ROOT);
-    let alone = cfg.acl.iter().any(|entry| is_own(&entry)).then(|| look.host.powers_without_groups(cfg));
+    let ids: BTreeSet<&str> = people.iter().map(|(power, _)| power.id.as_str()).collect();
+    let is_theirs = |entry: &AclEntry| matches!(&entry.subject, AclSubject::User(id) if id != ROOT && ids.contains(id.as_str()));
+    let alone = cfg.acl.iter().any(is_theirs).then(|| look.host.powers_without_groups(cfg));
     look.each(people, subject, |_, (power, _)| {
         let own = |power: &Power| -> Vec<_> {
             power.grants().into_iter().filter(is_own).take(LINES_SHOWN).map(acl_line).collect()
