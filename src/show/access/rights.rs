@@ -236,9 +236,9 @@ impl<'h> Ledger<'h> {
                 let storages = pool.storages.iter().map(|id| Member::Storage(id));
                 for member in named.into_iter().map(|vmid| Member::Guest(*vmid)).chain(storages) {
                     let path = member.path();
-                    let denies = |pool: &&str| is_denial(&levels.on(&format!("/pool/{pool}")));
+                    let takes = |pool: &&str| is_denial(&levels.on(&format!("/pool/{pool}")));
                     let asked = denied.entry(path.clone());
-                    let is_denied = *asked.or_insert_with(|| self.pools_of(&path).iter().any(denies));
+                    let is_denied = *asked.or_insert_with(|| self.pools_of(&path).iter().any(takes));
                     if !is_denied || is_denial(&pool_of.entries) {
                         rights.lend(&pool_of, &levels.on(&path), Some(&path), &[member]);
                     }
