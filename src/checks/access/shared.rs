@@ -1,6 +1,7 @@
 //! Administrators who are nobody in particular, too many, or not in a group.
 
-use std::collections::BTreeSet;
+use std::cell::OnceCell;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::super::{Judged, Look};
 use super::{LINES_SHOWN, acl_line, joined, user_line};
@@ -9,7 +10,7 @@ use crate::formats::domains_cfg::{Realm, RealmKind};
 use crate::formats::user_cfg::names::{ROOT, split_user_id};
 use crate::formats::user_cfg::{AclEntry, AclSubject, User, UserCfg};
 use crate::host::Stop;
-use crate::host::access::power::{Power, Powers};
+use crate::host::access::power::{Power, Powers, may_lead_to_root};
 use crate::host::access::{SHADOW_CFG, Standing, realm_of};
 use crate::outcome::{Judgement, Subject, SubjectKind};
 
@@ -136,9 +137,17 @@ pub(crate) fn administrator_by_own_acl(look: &Look<'_>) -> Judged {
     }
     // An ACL of his own that adds nothing to those of his groups still stands when he leaves them.
     let is_own = |entry: &&AclEntry| matches!(&entry.subject, AclSubject::User(id) if id != ROOT);
-    let ids: BTreeSet<&str> = people.iter().map(|(power, _)| power.id.as_str()).collect();
-    let is_theirs = |entry: &AclEntry| matches!(&entry.subject, AclSubject::User(id) if id != ROOT && ids.contains(id.as_str()));
-    let alone = cfg.acl.iter().any(is_theirs).then(|| look.host.powers_without_groups(cfg));
+    let mut own_roles: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
+    for entry in &cfg.acl {
+        if let AclSubject::User(id) = &entry.subject {
+            own_roles.entry(id).or_default().insert(&entry.role);
+        }
+    }
+    let may = |power: &Power| {
+        let roles = own_roles.get(power.id.as_str()).into_iter().flatten();
+        roles.filter_map(|role| cfg.role_privileges(role)).any(|all| may_lead_to_root(&all))
+    };
+    let alone: OnceCell<Powers> = OnceCell::new();
     look.each(people, subject, |_, (power, _)| {
         let own = |power: &Power| -> Vec<_> {
             power.grants().into_iter().filter(is_own).take(LINES_SHOWN).map(acl_line).collect()
@@ -149,7 +158,8 @@ pub(crate) fn administrator_by_own_acl(look: &Look<'_>) -> Judged {
                 format!("administers by ACLs of his own, not through a group: he {}", powers.why(power));
             return Ok(Judgement::fail(summary).with_all(entries));
         }
-        let without = alone.as_ref().and_then(|alone| Some((alone, alone.of(&power.id)?)));
+        let alone = may(power).then(|| alone.get_or_init(|| look.host.powers_without_groups(cfg)));
+        let without = alone.and_then(|alone| Some((alone, alone.of(&power.id)?)));
         if let Some((alone, power)) = without.filter(|(_, power)| power.is_root_equivalent()) {
             let summary = format!(
                 "administers through a group, but would without it, by ACLs of his own: he {}",

@@ -1,6 +1,6 @@
 //! What is known about access control: everybody, and what he may do.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
 use jiff::Timestamp;
@@ -196,6 +196,13 @@ impl<'h> Access<'h> {
             Some((owner, _)) => self.levels_of_user(owner),
             None => self.levels_of_user(&identity.id),
         }
+    }
+
+    /// The paths of the ACL entries that have a part in what somebody may do.
+    pub(super) fn paths_about(&self, identity: &Identity<'h>) -> BTreeSet<&'h str> {
+        let owner = identity.token.map(|(owner, _)| self.levels_of_user(owner));
+        let own = self.levels(identity);
+        own.paths().chain(owner.iter().flat_map(Levels::paths)).collect()
     }
 
     fn levels_of_user(&self, user: &str) -> Levels<'h> {

@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::ask::Asked;
 use super::collect::{Access, Identity};
 use super::issue::Issue;
-use super::paths::{Held, Paths};
+use super::paths::{OnPath, Paths};
 use super::realms::realms;
 use super::words::time;
 use crate::formats::user_cfg::roles::builtin_roles;
@@ -92,16 +92,17 @@ struct ShownAcl<'h> {
 pub(super) fn write<'h>(
     access: &Access<'h>,
     asked: &Asked,
-    paths: &Paths,
+    paths: &Paths<'h>,
     issues: &[Issue],
     out: &mut dyn Write,
 ) -> io::Result<()> {
     let shown = |identity: &&Identity<'h>| is_shown(access, asked, paths, identity);
+    let printed = Printed::of(paths)?;
     write!(out, "{{\n\"pve\": {},\n\"identities\": ", access.cfg.release.major())?;
     let all = access.identities.values().filter(shown);
-    map(out, all, |out, one| identity(access, paths, one, out))?;
+    map(out, all, |out, one| identity(access, paths, &printed, one, out))?;
     out.write_all(b",\n\"missing\": ")?;
-    map(out, access.missing.values().filter(shown), |out, one| identity(access, paths, one, out))?;
+    map(out, access.missing.values().filter(shown), |out, one| identity(access, paths, &printed, one, out))?;
     out.write_all(b",\n\"users\": ")?;
     let users = access.cfg.users.iter().filter(|(id, _)| {
         access.identities.get(*id).into_iter().chain(tokens_of(access, id)).any(|one| shown(&one))
@@ -129,7 +130,7 @@ pub(super) fn write<'h>(
 pub(super) fn is_shown<'h>(
     access: &Access<'h>,
     asked: &Asked,
-    paths: &Paths,
+    paths: &Paths<'h>,
     identity: &Identity<'h>,
 ) -> bool {
     let by_paths = asked.ids.is_none() && asked.is_narrow();
@@ -144,7 +145,8 @@ fn tokens_of<'s, 'h>(access: &'s Access<'h>, user: &str) -> impl Iterator<Item =
 
 fn identity<'h>(
     access: &Access<'h>,
-    paths: &Paths,
+    paths: &Paths<'h>,
+    printed: &Printed,
     one: &Identity<'h>,
     out: &mut dyn Write,
 ) -> io::Result<()> {
@@ -156,34 +158,55 @@ fn identity<'h>(
     let ways: Vec<String> = access.root_paths(&one.id).iter().map(|steps| steps.join(" → ")).collect();
     value(out, &ways)?;
     out.write_all(b", \"privileges\": {")?;
-    for (index, (path, held)) in paths.held(access, one).enumerate() {
+    let mut ambiguous: Vec<(&str, &str)> = Vec::new();
+    for (index, (path, answer)) in paths.held(access, one).enumerate() {
+        let Some((path, answer)) = printed.paths.get(path).zip(printed.answers.get(answer)) else { continue };
         out.write_all(if index == 0 { b"" } else { b", " })?;
-        text(out, path)?;
-        out.write_all(b": ")?;
-        privileges(out, held)?;
+        out.write_all(path.as_bytes())?;
+        out.write_all(answer.privileges.as_bytes())?;
+        ambiguous.extend(answer.ambiguous.as_deref().map(|names| (path.as_str(), names)));
     }
     out.write_all(b"}")?;
     // Of these upstream decides by chance whether they propagate.
-    let mut any = false;
-    let ambiguous = paths.held(access, one).filter(|(_, held)| !held.ambiguous.is_empty());
-    for (index, (path, held)) in ambiguous.enumerate() {
+    for (index, (path, names)) in ambiguous.iter().enumerate() {
         out.write_all(if index == 0 { b", \"ambiguous\": {" } else { b", " })?;
-        text(out, path)?;
-        out.write_all(b": ")?;
-        value(out, &held.ambiguous)?;
-        any = true;
+        out.write_all(path.as_bytes())?;
+        out.write_all(names.as_bytes())?;
     }
-    out.write_all(if any { b"}}" } else { b"}" })
+    out.write_all(if ambiguous.is_empty() { b"}" } else { b"}}" })
 }
 
-/// Privileges are names of the program's own.
-fn privileges(out: &mut dyn Write, held: &Held) -> io::Result<()> {
-    out.write_all(b"{")?;
-    for (index, (name, propagate)) in held.privileges.iter().enumerate() {
-        let comma = if index == 0 { "" } else { ", " };
-        write!(out, "{comma}\"{name}\": {propagate}")?;
+/// Paths and what somebody has on them as they are printed again and again.
+struct Printed {
+    /// With the colon.
+    paths: Vec<String>,
+    answers: Vec<PrintedAnswer>,
+}
+
+struct PrintedAnswer {
+    privileges: String,
+    /// `None` if chance decides nothing.
+    ambiguous: Option<String>,
+}
+
+impl Printed {
+    fn of(paths: &Paths<'_>) -> io::Result<Self> {
+        let path = |path: &str| Ok(serde_json::to_string(&harmless_text(path))? + ": ");
+        Ok(Self {
+            paths: paths.names().map(path).collect::<io::Result<_>>()?,
+            answers: paths.answers().iter().map(PrintedAnswer::of).collect::<io::Result<_>>()?,
+        })
     }
-    out.write_all(b"}")
+}
+
+impl PrintedAnswer {
+    /// Privileges are names of the program's own.
+    fn of(answer: &OnPath) -> io::Result<Self> {
+        let flags: Vec<String> =
+            answer.privileges.iter().map(|(name, propagate)| format!("\"{name}\": {propagate}")).collect();
+        let ambiguous = (!answer.ambiguous.is_empty()).then(|| serde_json::to_string(&answer.ambiguous));
+        Ok(Self { privileges: format!("{{{}}}", flags.join(", ")), ambiguous: ambiguous.transpose()? })
+    }
 }
 
 fn shown_user<'h>(access: &'h Access<'_>, id: &'h str, user: &'h User) -> ShownUser<'h> {

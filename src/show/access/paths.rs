@@ -1,18 +1,20 @@
 //! Privileges by path: which paths matter, and what everybody has on them, each answer computed once.
 //!
-//! Two paths that no ACL entry and no pool tells apart give everybody the same; two users in the same groups, without
-//! entries of their own, have the same everywhere. So a cluster with thousands of both has few different answers.
+//! Paths that no ACL entry and no pool tells apart make a class ([`Classes`]); most classes are alike for one user,
+//! whom few entries concern; and two users in the same groups, without entries of their own, have the same everywhere.
+//! So a cluster with thousands of both has few different answers.
+
+mod classes;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::rc::Rc;
 
 use super::ask::Asked;
 use super::collect::{Access, Identity, take};
 use super::issue::{Issue, PATHS_LEFT_OUT, contradictions};
-use crate::formats::user_cfg::UserCfg;
 use crate::formats::user_cfg::names::ROOT;
 use crate::host::access::USER_CFG;
 use crate::host::access::effective::Privileges;
+use classes::{Classes, Runs, pools};
 
 /// Paths that are always shown.
 const ALWAYS: [&str; 10] = [
@@ -56,19 +58,8 @@ impl Kind {
     }
 }
 
-/// Paths on which everybody has the same.
-struct Class {
-    kind: Kind,
-    /// One of them.
-    path: String,
-    count: usize,
-}
-
-/// The privileges on one path, shared by all on which they are the same.
-pub(super) type Held = Rc<OnPath>;
-
 /// The privileges on one path.
-#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct OnPath {
     pub(super) privileges: Privileges,
     /// Those of which upstream decides by chance whether they propagate.
@@ -76,131 +67,80 @@ pub(super) struct OnPath {
 }
 
 /// The paths and what is known about them.
-pub(super) struct Paths {
-    classes: Vec<Class>,
+pub(super) struct Paths<'h> {
+    classes: Classes,
     /// Every path with its class, in order.
-    all: BTreeMap<String, usize>,
-    /// Privileges by class, by whoever has the same.
-    held: BTreeMap<Key, Vec<Option<Held>>>,
-    asked: BTreeSet<&'static str>,
-    /// Whether chance decides anything at all.
-    has_contradictions: bool,
+    all: Vec<(String, usize)>,
+    /// What somebody has somewhere, each once.
+    answers: Vec<OnPath>,
+    held: BTreeMap<Key<'h>, Runs>,
 }
 
 /// Who has the same privileges everywhere.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-enum Key {
+enum Key<'h> {
     /// Whoever is in these groups and is named by no ACL entry.
-    Groups(Vec<String>),
+    Groups(&'h [String]),
     /// This user or token alone.
     Id(String),
 }
 
-impl Paths {
+/// What was computed so far.
+#[derive(Default)]
+struct Computed<'h> {
+    numbers: BTreeMap<OnPath, usize>,
+    held: BTreeMap<Key<'h>, Runs>,
+    /// How many identities have the same.
+    sharing: BTreeMap<Key<'h>, usize>,
+}
+
+impl<'h> Paths<'h> {
     /// The paths of a question, with the privileges everybody asked for has on them. What keeps paths from being known,
     /// and which were left out, are issues.
-    pub(super) fn of(access: &Access<'_>, asked: &Asked, issues: &mut Vec<Issue>) -> Self {
+    pub(super) fn of(access: &Access<'h>, asked: &Asked, issues: &mut Vec<Issue>) -> Self {
         Self::up_to(LIMIT, access, asked, issues)
     }
 
-    pub(super) fn up_to(limit: usize, access: &Access<'_>, asked: &Asked, issues: &mut Vec<Issue>) -> Self {
+    pub(super) fn up_to(limit: usize, access: &Access<'h>, asked: &Asked, issues: &mut Vec<Issue>) -> Self {
         let kinds = if asked.paths.is_empty() {
             default_paths(access, issues)
         } else {
             asked.paths.iter().map(|path| (path.clone(), Kind::Asked)).collect()
         };
-        let mut new = Self::sorted(access.cfg, kinds);
-        new.asked.clone_from(&asked.privileges);
-        new.has_contradictions = !contradictions(access).is_empty();
-        let too_many = new.compute(limit, access, asked);
-        new.leave_out(&too_many, issues);
+        let (classes, all) = Classes::of(access.cfg, kinds);
+        let computed = compute(access, asked, &classes);
+        let mut answers: Vec<(usize, OnPath)> =
+            computed.numbers.into_iter().map(|(answer, number)| (number, answer)).collect();
+        answers.sort_by_key(|(number, _)| *number);
+        let answers = answers.into_iter().map(|(_, answer)| answer).collect();
+        let mut new = Self { classes, all, answers, held: computed.held };
+        new.leave_out(&too_many(new.sizes(&computed.sharing), limit), issues);
         new
     }
 
-    /// Puts the paths into classes.
-    fn sorted(cfg: &UserCfg, kinds: BTreeMap<String, Kind>) -> Self {
-        let named = named(cfg);
-        let pools = pools(cfg);
-        let mut classes: Vec<Class> = Vec::new();
-        let mut index = BTreeMap::new();
-        let mut all = BTreeMap::new();
-        for (path, kind) in kinds {
-            // What decides: the deepest level that the ACL has entries on, whether it is the path itself, and pools.
-            let level = deepest(&named, &path).to_owned();
-            let is_named = level == path;
-            let pools = pools.get(&path).cloned().unwrap_or_default();
-            let class = *index.entry((kind, level, is_named, pools)).or_insert_with(|| {
-                classes.push(Class { kind, path: path.clone(), count: 0 });
-                classes.len() - 1
-            });
-            if let Some(class) = classes.get_mut(class) {
-                class.count += 1;
-            }
-            all.insert(path, class);
-        }
-        Self { classes, all, held: BTreeMap::new(), asked: BTreeSet::new(), has_contradictions: false }
-    }
-
-    /// Computes what everybody has. Gives the kinds of paths for which that is too much to list, beside the others.
-    fn compute(&mut self, limit: usize, access: &Access<'_>, asked: &Asked) -> BTreeSet<Kind> {
-        let named: BTreeSet<&str> = access.ledger.named().collect();
-        let mut sizes: BTreeMap<Kind, usize> = BTreeMap::new();
-        let mut shared: BTreeSet<Held> = BTreeSet::new();
-        for identity in access.everybody().filter(|identity| asked.wants(&identity.id)) {
-            let key = key(access, &named, identity);
-            if !self.held.contains_key(&key) {
-                let held =
-                    self.classes.iter().map(|class| self.on(access, identity, &class.path, &mut shared));
-                let held = held.collect();
-                self.held.insert(key.clone(), held);
-            }
-            for (class, held) in self.classes.iter().zip(self.held.get(&key).into_iter().flatten()) {
-                let size = held.as_ref().map_or(0, |held| held.privileges.len()).saturating_mul(class.count);
-                let total = sizes.entry(class.kind).or_default();
+    /// How many privileges there are to list, by kind of path.
+    fn sizes(&self, sharing: &BTreeMap<Key<'_>, usize>) -> BTreeMap<Kind, usize> {
+        let mut sizes = BTreeMap::new();
+        for (key, runs) in &self.held {
+            let sharing = sharing.get(key).copied().unwrap_or_default();
+            for (kind, count, answer) in self.classes.counted(runs) {
+                let privileges = self.answers.get(answer).map_or(0, |answer| answer.privileges.len());
+                let size = privileges.saturating_mul(count).saturating_mul(sharing);
+                let total: &mut usize = sizes.entry(kind).or_default();
                 *total = total.saturating_add(size);
             }
         }
-        let mut total = 0_usize;
-        sizes.retain(|kind, size| {
-            let with = total.saturating_add(*size);
-            let fits = *kind <= Kind::Always || with <= limit;
-            total = if fits { with } else { total };
-            !fits
-        });
-        sizes.into_keys().collect()
-    }
-
-    fn on<'h>(
-        &self,
-        access: &Access<'h>,
-        identity: &Identity<'h>,
-        path: &str,
-        shared: &mut BTreeSet<Held>,
-    ) -> Option<Held> {
-        let mut privileges = access.privileges(identity, path);
-        privileges.retain(|name, _| self.asked.is_empty() || self.asked.contains(name));
-        if privileges.is_empty() {
-            return None;
-        }
-        let mut ambiguous = BTreeSet::new();
-        if self.has_contradictions {
-            ambiguous = access.effective.ambiguous(&identity.id, path);
-            ambiguous.retain(|name| privileges.contains_key(name));
-        }
-        let held = Rc::new(OnPath { privileges, ambiguous });
-        if let Some(same) = shared.get(&held) {
-            return Some(Rc::clone(same));
-        }
-        shared.insert(Rc::clone(&held));
-        Some(held)
+        sizes
     }
 
     /// Drops kinds of paths, and says so.
     fn leave_out(&mut self, too_many: &BTreeSet<Kind>, issues: &mut Vec<Issue>) {
         let mut gone: BTreeMap<Kind, usize> = BTreeMap::new();
-        for class in self.classes.iter().filter(|class| too_many.contains(&class.kind)) {
-            *gone.entry(class.kind).or_default() += class.count;
-        }
+        let classes = &self.classes;
+        self.all.retain(|(_, class)| {
+            let left_out = classes.kind(*class).filter(|kind| too_many.contains(kind));
+            left_out.map(|kind| *gone.entry(kind).or_default() += 1).is_none()
+        });
         for (kind, count) in gone {
             let what = format!(
                 "gives too many privileges to list: paths {} are left out ({count}); --path and --id ask for them",
@@ -208,33 +148,94 @@ impl Paths {
             );
             issues.push(Issue::new(USER_CFG, PATHS_LEFT_OUT, what));
         }
-        let classes = &self.classes;
-        self.all.retain(|_, class| classes.get(*class).is_some_and(|class| !too_many.contains(&class.kind)));
     }
 
-    /// The privileges somebody has, by path, without the paths on which there are none.
-    pub(super) fn held<'s, 'h>(
-        &'s self,
+    /// Every path, in order.
+    pub(super) fn names(&self) -> impl Iterator<Item = &str> {
+        self.all.iter().map(|(path, _)| path.as_str())
+    }
+
+    /// What somebody has on some path, by number.
+    pub(super) fn answers(&self) -> &[OnPath] {
+        &self.answers
+    }
+
+    /// The privileges somebody has, without the paths on which there are none: the place of each path in
+    /// [`Paths::names`], and the number of the answer.
+    pub(super) fn held(
+        &self,
         access: &Access<'h>,
         identity: &Identity<'h>,
-    ) -> impl Iterator<Item = (&'s str, &'s Held)> {
+    ) -> impl Iterator<Item = (usize, usize)> {
         // A user whom an ACL names himself is found under his own id.
         let own = self.held.get(&Key::Id(identity.id.clone()));
-        let held = own.or_else(|| self.held.get(&Key::Groups(groups(access, identity))));
-        let on = move |class: &usize| held.and_then(|held| held.get(*class)).and_then(Option::as_ref);
-        self.all.iter().filter_map(move |(path, class)| on(class).map(|held| (path.as_str(), held)))
+        let runs = own.or_else(|| self.held.get(&Key::Groups(access.cfg.group_names(&identity.id))));
+        let by_class = self.classes.spread(runs.unwrap_or(&Runs::new()));
+        let with_class = self.all.iter().enumerate();
+        with_class.filter_map(move |(path, (_, class))| Some((path, (*by_class.get(*class)?)?)))
     }
 }
 
-fn key<'h>(access: &Access<'h>, named: &BTreeSet<&str>, identity: &Identity<'h>) -> Key {
+/// The kinds of paths for which that is too much to list, beside the others.
+fn too_many(mut sizes: BTreeMap<Kind, usize>, limit: usize) -> BTreeSet<Kind> {
+    let mut total = 0_usize;
+    sizes.retain(|kind, size| {
+        let with = total.saturating_add(*size);
+        let fits = *kind <= Kind::Always || with <= limit;
+        total = if fits { with } else { total };
+        !fits
+    });
+    sizes.into_keys().collect()
+}
+
+/// What everybody has who was asked for.
+fn compute<'h>(access: &Access<'h>, asked: &Asked, classes: &Classes) -> Computed<'h> {
+    let named: BTreeSet<&str> = access.ledger.named().collect();
+    let chance = !contradictions(access).is_empty();
+    let mut sorter = classes.sorter();
+    let mut computed = Computed::default();
+    for identity in access.everybody().filter(|identity| asked.wants(&identity.id)) {
+        let key = key(access, &named, identity);
+        if !computed.held.contains_key(&key) {
+            let numbers = &mut computed.numbers;
+            let runs = sorter.runs(&access.paths_about(identity), |path| {
+                let answer = on(access, asked, identity, path, chance)?;
+                let next = numbers.len();
+                Some(*numbers.entry(answer).or_insert(next))
+            });
+            computed.held.insert(key.clone(), runs);
+        }
+        *computed.sharing.entry(key).or_default() += 1;
+    }
+    computed
+}
+
+/// What somebody has on one path; `None` if that is nothing, or nothing that was asked for.
+fn on<'h>(
+    access: &Access<'h>,
+    asked: &Asked,
+    identity: &Identity<'h>,
+    path: &str,
+    chance: bool,
+) -> Option<OnPath> {
+    let mut privileges = access.privileges(identity, path);
+    privileges.retain(|name, _| asked.privileges.is_empty() || asked.privileges.contains(name));
+    if privileges.is_empty() {
+        return None;
+    }
+    let mut ambiguous = BTreeSet::new();
+    if chance {
+        ambiguous = access.effective.ambiguous(&identity.id, path);
+        ambiguous.retain(|name| privileges.contains_key(name));
+    }
+    Some(OnPath { privileges, ambiguous })
+}
+
+fn key<'h>(access: &Access<'h>, named: &BTreeSet<&str>, identity: &Identity<'h>) -> Key<'h> {
     if identity.token.is_some() || identity.id == ROOT || named.contains(identity.id.as_str()) {
         return Key::Id(identity.id.clone());
     }
-    Key::Groups(groups(access, identity))
-}
-
-fn groups<'h>(access: &Access<'h>, identity: &Identity<'h>) -> Vec<String> {
-    access.ledger.groups_of(&identity.id).iter().map(|group| (*group).to_owned()).collect()
+    Key::Groups(access.cfg.group_names(&identity.id))
 }
 
 /// Every path that is shown without being asked for.
@@ -269,36 +270,4 @@ fn default_paths(access: &Access<'_>, issues: &mut Vec<Issue>) -> BTreeMap<Strin
     }
     issues.extend(doubts.iter().map(Issue::of));
     kinds
-}
-
-/// Every path the ACL has entries on, and those above them.
-fn named(cfg: &UserCfg) -> BTreeSet<&str> {
-    cfg.acl.iter().map(|entry| entry.path.as_str()).collect()
-}
-
-/// The longest prefix of `path` the ACL has entries on; `/` if there is none.
-fn deepest<'n>(named: &BTreeSet<&'n str>, path: &str) -> &'n str {
-    let mut prefix = path;
-    loop {
-        if let Some(found) = named.get(prefix) {
-            return found;
-        }
-        match prefix.rsplit_once('/') {
-            Some((above, _)) if !above.is_empty() => prefix = above,
-            _ => return named.get("/").copied().unwrap_or(""),
-        }
-    }
-}
-
-/// The pools of guests and storages, by path.
-fn pools(cfg: &UserCfg) -> BTreeMap<String, Vec<&str>> {
-    let mut pools: BTreeMap<String, Vec<&str>> = BTreeMap::new();
-    for (name, pool) in &cfg.pools {
-        let guests = pool.vms.iter().map(|vmid| format!("/vms/{vmid}"));
-        let storages = pool.storages.iter().map(|id| format!("/storage/{id}"));
-        for path in guests.chain(storages) {
-            pools.entry(path).or_default().push(name);
-        }
-    }
-    pools
 }

@@ -1,5 +1,8 @@
 //! The ACL entries a privilege comes from, for evidence.
 
+use std::ops::Range;
+
+use super::sets::{RoleId, Set};
 use super::tree::Decision;
 use super::{Effective, Subject};
 use crate::formats::user_cfg::names::{ROOT, split_token_id};
@@ -25,44 +28,46 @@ impl<'a> Effective<'a> {
 
     /// The ACL entries that give this subject the `privilege` on `path`, as [`Effective::grants`].
     pub fn grants_to(&self, subject: Subject<'_>, path: &str, privilege: Option<&str>) -> Vec<&'a AclEntry> {
-        if matches!(subject, Subject::User(ROOT)) {
-            return Vec::new();
-        }
         let bit = match privilege.map(|privilege| self.roles.bit(privilege)) {
             None => None,
             Some(None) => return Vec::new(),
             Some(bit) => bit,
         };
+        let sources = self.sources(subject, path).into_iter();
+        let fits = sources.filter(|(_, brought)| bit.is_none_or(|bit| brought.contains(bit)));
+        fits.take(GRANTS_LIMIT).filter_map(|(place, _)| self.cfg.acl.get(place)).collect()
+    }
+
+    /// The ACL entries in force for this subject on `path`, by their place in the ACL, each with the privileges of its
+    /// role. None for `root@pam`, to whom no ACL applies.
+    pub(in crate::host::access) fn sources(&self, subject: Subject<'_>, path: &str) -> Vec<(usize, Set)> {
+        if matches!(subject, Subject::User(ROOT)) {
+            return Vec::new();
+        }
         let pools = self.pools_that_differ(subject, path);
         // What NoAccess wiped gives nothing.
         let held = self.with_pools(subject, path);
         let mut found = Vec::new();
         for decision in std::iter::once(path).chain(pools).filter_map(|path| self.deciding(subject, path)) {
             for decider in deciders(subject, &decision) {
-                let entries = self.entries(decision.level, &decider).iter();
-                found.extend(entries.filter(|entry| {
-                    (decision.last || entry.propagate)
-                        && self.roles.id(&entry.role).is_some_and(|role| {
-                            held.binary_search_by_key(&role, |(held, _)| *held).is_ok()
-                                && bit.is_none_or(|bit| self.roles.privileges(role).contains(bit))
-                        })
-                }));
-                if found.len() >= GRANTS_LIMIT {
-                    found.truncate(GRANTS_LIMIT);
-                    return found;
+                for place in self.entries(decision.level, &decider) {
+                    let entry = self.cfg.acl.get(place).filter(|entry| decision.last || entry.propagate);
+                    let role = entry.and_then(|entry| self.roles.id(&entry.role));
+                    let is_held = |role: &RoleId| held.binary_search_by_key(role, |(held, _)| *held).is_ok();
+                    found.extend(role.filter(is_held).map(|role| (place, self.roles.privileges(role))));
                 }
             }
         }
         found
     }
 
-    /// The entries of one subject on exactly this path; the ACL is ordered by path and subject.
-    fn entries(&self, path: &str, subject: &AclSubject) -> &'a [AclEntry] {
+    /// The places of the entries of one subject on exactly this path; the ACL is ordered by path and subject.
+    fn entries(&self, path: &str, subject: &AclSubject) -> Range<usize> {
         let acl = self.cfg.acl.as_slice();
         let key = (path, subject);
         let start = acl.partition_point(|entry| (entry.path.as_str(), &entry.subject) < key);
         let end = acl.partition_point(|entry| (entry.path.as_str(), &entry.subject) <= key);
-        acl.get(start..end).unwrap_or_default()
+        start..end
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::cell::{OnceCell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
 
 use super::rules::{Class, Need, Place, Rule};
 use super::{Held, Surroundings, Way};
@@ -10,7 +11,7 @@ use crate::formats::user_cfg::acl_path::is_api_path;
 use crate::formats::user_cfg::names::ROOT;
 use crate::formats::user_cfg::{AclEntry, AclSubject, Pool, UserCfg};
 use crate::host::access::effective::sets::Set;
-use crate::host::access::effective::{Effective, NEW_GUEST_OF, Subject};
+use crate::host::access::effective::{Effective, GRANTS_LIMIT, NEW_GUEST_OF, Subject};
 
 /// Somebody whose privileges come from ACL entries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -24,12 +25,20 @@ pub(super) enum Holder<'a> {
 }
 
 impl<'a> Holder<'a> {
+    /// Whose ACL entries give.
+    fn subject(self) -> Subject<'a> {
+        match self {
+            Self::User(id) => Subject::User(id),
+            Self::Token(id, _) => Subject::Token(id),
+            Self::Member(group) => Subject::Member { group, user: None },
+        }
+    }
+
+    /// Whose ACL entries give, and whose take away again.
     fn subjects(self) -> Vec<Subject<'a>> {
         match self {
-            Self::User(id) => vec![Subject::User(id)],
-            Self::Token(id, ROOT) => vec![Subject::Token(id)],
-            Self::Token(id, owner) => vec![Subject::Token(id), Subject::User(owner)],
-            Self::Member(group) => vec![Subject::Member { group, user: None }],
+            Self::Token(_, owner) if owner != ROOT => vec![self.subject(), Subject::User(owner)],
+            _ => vec![self.subject()],
         }
     }
 }
@@ -48,6 +57,8 @@ pub(super) struct Asker<'a> {
     pub cfg: &'a UserCfg,
     pub surroundings: Surroundings<'a>,
     effective: Effective<'a>,
+    /// The ACL, shared by everybody whose power comes from it.
+    entries: Vec<Rc<AclEntry>>,
     own: BTreeMap<&'a AclSubject, Own<'a>>,
     looking: Set,
     /// The privileges that let their holder change ACLs somewhere.
@@ -83,6 +94,7 @@ struct Seen<'s, 'a> {
     /// The privileges of all roles of these entries: he has no other anywhere.
     most: Set,
     known: RefCell<BTreeMap<String, Set>>,
+    sources: RefCell<BTreeMap<String, Rc<[(usize, Set)]>>>,
     guests: OnceCell<Vec<String>>,
 }
 
@@ -109,7 +121,8 @@ impl<'a> Asker<'a> {
         let special = ["Permissions.Modify"].into_iter().chain(special_modifiers(cfg.release));
         let modifying = special.filter_map(|name| effective.set_of(&[name])).fold(Set::default(), Set::or);
         let looking = effective.looking();
-        Self { cfg, surroundings, effective, own, looking, modifying, rules }
+        let entries = cfg.acl.iter().cloned().map(Rc::new).collect();
+        Self { cfg, surroundings, effective, entries, own, looking, modifying, rules }
     }
 
     /// The paths of the ACL entries of a subject.
@@ -172,6 +185,7 @@ impl<'s, 'a> Seen<'s, 'a> {
             own: BTreeSet::new(),
             most: Set::default(),
             known: RefCell::default(),
+            sources: RefCell::default(),
             guests: OnceCell::new(),
         };
         match holder {
@@ -354,19 +368,31 @@ impl<'s, 'a> Seen<'s, 'a> {
     }
 
     /// The ACL entries these privileges come from: the strongest role first, the one to name.
-    fn grants(&self, path: &str, all: &[&str]) -> Vec<AclEntry> {
-        let wanted: Vec<Option<&str>> =
-            if all.is_empty() { vec![None] } else { all.iter().map(|one| Some(*one)).collect() };
-        let Some(subject) = self.holder.subjects().into_iter().next() else { return Vec::new() };
-        let mut grants: Vec<&AclEntry> = Vec::new();
-        for privilege in wanted {
-            grants.extend(self.asker.effective.grants_to(subject, path, privilege));
+    fn grants(&self, path: &str, all: &[&str]) -> Vec<Rc<AclEntry>> {
+        let effective = &self.asker.effective;
+        let sources = self.sources(path);
+        let mut places: BTreeSet<usize> = BTreeSet::new();
+        let bits = all.iter().map(|one| effective.set_of(&[one]));
+        for bit in if all.is_empty() { vec![None] } else { bits.collect() } {
+            let fits = sources.iter().filter(|(_, brought)| bit.is_none_or(|bit| brought.contains(bit)));
+            places.extend(fits.take(GRANTS_LIMIT).map(|(place, _)| *place));
         }
-        grants.sort_by_key(|entry| entry.line);
-        grants.dedup();
-        let strength = |entry: &&AclEntry| self.asker.effective.of_role(&entry.role).len();
-        grants.sort_by_key(|entry| std::cmp::Reverse(strength(entry)));
-        grants.into_iter().cloned().collect()
+        let entries = places.into_iter().filter_map(|place| self.asker.entries.get(place));
+        let mut grants: Vec<Rc<AclEntry>> = entries.map(Rc::clone).collect();
+        let strength = |entry: &AclEntry| effective.of_role(&entry.role).len();
+        grants.sort_by_key(|entry| (std::cmp::Reverse(strength(entry)), entry.line));
+        grants
+    }
+
+    /// The ACL entries in force on a path, looked up once: most rules ask for the same few paths.
+    fn sources(&self, path: &str) -> Rc<[(usize, Set)]> {
+        if let Some(known) = self.sources.borrow().get(path) {
+            return Rc::clone(known);
+        }
+        let subject = self.holder.subject();
+        let found: Rc<[(usize, Set)]> = self.asker.effective.sources(subject, path).into();
+        self.sources.borrow_mut().insert(path.to_owned(), Rc::clone(&found));
+        found
     }
 
     /// Whether he has any privilege, and any that does more than look.
@@ -401,6 +427,10 @@ fn modifiers(path: &str, release: Release) -> Vec<&'static str> {
     });
     std::iter::once("Permissions.Modify").chain(special.map(|(_, privilege)| *privilege)).collect()
 }
+
+/// Every privilege with which ACLs can be changed in some release.
+pub(super) const MODIFIERS: [&str; 4] =
+    ["Permissions.Modify", "Datastore.Allocate", "VM.Allocate", "Pool.Allocate"];
 
 const SPECIAL_MODIFIERS: [(&str, &str); 3] =
     [("/storage/", "Datastore.Allocate"), ("/vms/", "VM.Allocate"), ("/pool/", "Pool.Allocate")];

@@ -12,7 +12,7 @@ pub mod rules;
 mod tests;
 mod words;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
 use crate::catalogue::schema::Severity;
@@ -86,7 +86,7 @@ pub struct Held {
     /// The privilege that lets him change the ACL, and where he holds it; `None` if he holds the privileges already.
     pub by_changing: Option<(&'static str, String)>,
     /// The ACL entries they come from.
-    pub grants: Vec<AclEntry>,
+    pub grants: Vec<Rc<AclEntry>>,
 }
 
 /// A way to more than the role says.
@@ -141,7 +141,7 @@ impl Power {
     pub fn grants(&self) -> Vec<&AclEntry> {
         let ways = if self.is_root_equivalent() { self.root_ways() } else { self.ways() };
         let held = ways.into_iter().flat_map(|way| &way.held);
-        let mut grants: Vec<&AclEntry> = held.flat_map(|held| &held.grants).collect();
+        let mut grants: Vec<&AclEntry> = held.flat_map(|held| &held.grants).map(Rc::as_ref).collect();
         grants.sort_by_key(|entry| (entry.line, &entry.subject, &entry.role));
         grants.dedup();
         grants
@@ -189,6 +189,13 @@ impl Powers {
     pub fn administrators(&self) -> impl Iterator<Item = &Power> {
         self.iter().filter(|power| power.is_root_equivalent())
     }
+}
+
+/// Whether a role with these privileges can be a step to full power or to root; where it cannot, neither can its
+/// holder by himself.
+pub fn may_lead_to_root(privileges: &BTreeSet<&str>) -> bool {
+    let needs = rules::DIRECT.iter().flat_map(|rule| rule.needs).flat_map(|need| need.all);
+    needs.copied().chain(holder::MODIFIERS).any(|name| privileges.contains(name))
 }
 
 /// What the powers depend on beside user.cfg.

@@ -88,7 +88,7 @@ fn held(way: &Way) -> Option<String> {
 fn one_held(held: &Held) -> String {
     let privileges =
         if held.privileges.is_empty() { "every privilege".to_owned() } else { held.privileges.join(" and ") };
-    let from = held.grants.first().map(grant).unwrap_or_default();
+    let from = held.grants.first().map(|entry| grant(entry)).unwrap_or_default();
     match &held.by_changing {
         None => format!("{privileges} on {}{from}", held.path),
         Some((modifier, path)) => {

@@ -1,5 +1,7 @@
 //! Clusters with many users and guests.
 
+use proptest::prelude::*;
+
 use super::{host, json_of, text};
 use crate::show::access::ask::Asked;
 use crate::show::access::collect::collect;
@@ -32,7 +34,8 @@ fn whole_kinds_of_paths_are_left_out_for_size_and_an_issue_says_so() {
         "gives too many privileges to list: paths of guests are left out (200); --path and --id ask for them"
     );
     let held = |id: &str| -> Vec<String> {
-        paths.held(&access, &access.identities[id]).map(|(path, _)| path.to_owned()).collect()
+        let names: Vec<&str> = paths.names().collect();
+        paths.held(&access, &access.identities[id]).map(|(path, _)| names[path].to_owned()).collect()
     };
     assert_eq!(held("u0@pve"), ["/pool/p", "/storage/s0", "/vms"]);
     assert_eq!(held("u1@pve"), ["/vms"]);
@@ -69,4 +72,56 @@ fn users_in_the_same_groups_share_their_rights() {
         own[0].members["p"],
         [Member::Guest(100), Member::Guest(101), Member::Guest(102), Member::Storage("s0")]
     );
+}
+
+/// Lines of user.cfg in which few names meet often.
+fn busy_lines() -> impl Strategy<Value = String> {
+    let subject = prop::sample::select(vec!["u0@pve", "u1@pve", "u1@pve!t", "@g0", "@g1", "gone@pve"]);
+    let path = prop::sample::select(vec![
+        "/",
+        "/vms",
+        "/vms/100",
+        "/vms/101",
+        "/pool",
+        "/pool/p",
+        "/pool/p/q",
+        "/pool/p-x",
+        "/storage",
+        "/storage/s",
+        "/nodes/n",
+    ]);
+    let role = prop::sample::select(vec!["PVEAuditor", "PVEVMUser", "PVEDatastoreUser", "NoAccess"]);
+    let acl = (any::<bool>(), path, subject, role).prop_map(|(propagate, path, subject, role)| {
+        format!("acl:{}:{path}:{subject}:{role}:\n", u8::from(propagate))
+    });
+    prop::collection::vec(acl, 0..9).prop_map(|lines| lines.concat())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(128))]
+
+    #[test]
+    fn answers_by_class_are_those_asked_for_one_by_one(acl in busy_lines()) {
+        let cfg = format!(
+            "user:root@pam:1:0:\nuser:u0@pve:1:0:\nuser:u1@pve:1:0:\nuser:u2@pve:1:0:\ntoken:u1@pve!t:0:1:\n\
+             token:u2@pve!all:0:0:\ngroup:g0:u0@pve,u1@pve:\ngroup:g1:u1@pve,u2@pve:\npool:p::100:s:\n\
+             pool:p/q::101:s,t:\npool:p-x::102:s:\n{acl}"
+        );
+        let host = host(&[("/etc/pve/user.cfg", &cfg)]);
+        let access = collect(&host, "2026-11-21T12:00:00Z".parse().unwrap()).unwrap();
+        let mut issues = Vec::new();
+        let paths = Paths::of(&access, &Asked::default(), &mut issues);
+        let names: Vec<&str> = paths.names().collect();
+        for identity in access.everybody() {
+            let held: Vec<_> = paths.held(&access, identity).collect();
+            let mut shown = held.iter().copied().peekable();
+            for (index, path) in names.iter().enumerate() {
+                let answer = shown.next_if(|(place, _)| *place == index).map(|(_, answer)| &paths.answers()[answer]);
+                let expected = access.privileges(identity, path);
+                let ambiguous = access.effective.ambiguous(&identity.id, path);
+                prop_assert_eq!(answer.map(|answer| answer.privileges.clone()).unwrap_or_default(), expected);
+                prop_assert_eq!(answer.map(|answer| answer.ambiguous.clone()).unwrap_or_default(), ambiguous);
+            }
+        }
+    }
 }
