@@ -1,6 +1,6 @@
 //! The report for people: what is wrong first, grouped by severity, with the fix.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Write};
 
 use super::{CheckResult, EvidenceInfo, Finding, Mode, Report, SubjectInfo, UnknownResult};
@@ -12,6 +12,9 @@ const WIDTH: usize = 96;
 
 /// How many subjects of one check are shown without `-v`.
 const SUBJECTS_SHOWN: usize = 8;
+
+/// How many places of evidence are shown without `-v`.
+const PLACES_SHOWN: usize = 3;
 
 /// How the report is written.
 #[derive(Debug, Clone, Copy, Default)]
@@ -107,15 +110,14 @@ impl Writer<'_, '_> {
         let title = self.paint("1", first.title);
         writeln!(self.out, "\n  {title}")?;
         writeln!(self.out, "  {}", first.check)?;
-        let shown = if self.style.verbose { group.len() } else { SUBJECTS_SHOWN };
-        for finding in group.iter().take(shown) {
-            let subject = subject_words(&finding.subject);
-            let lead = if subject.is_empty() { String::new() } else { format!("{subject}: ") };
-            self.wrapped("    - ", "      ", &format!("{lead}{}", finding.message))?;
-            self.evidence(&finding.evidence, finding.evidence_total)?;
+        let alike = alike(group);
+        let shown = if self.style.verbose { alike.len() } else { SUBJECTS_SHOWN };
+        for findings in alike.iter().take(shown) {
+            self.alike(findings)?;
         }
-        if group.len() > shown {
-            writeln!(self.out, "    - and {} more (-v shows them all)", group.len() - shown)?;
+        let hidden: usize = alike.iter().skip(shown).map(Vec::len).sum();
+        if hidden > 0 {
+            writeln!(self.out, "    - and {hidden} more (-v shows them all)")?;
         }
         let fix = self.check(first.check).and_then(|check| check.remediation);
         if let Some(fix) = fix {
@@ -124,13 +126,38 @@ impl Writer<'_, '_> {
         Ok(())
     }
 
-    fn evidence(&mut self, evidence: &[EvidenceInfo], total: usize) -> io::Result<()> {
-        let shown = if self.style.verbose { evidence.len() } else { 3 };
-        for place in evidence.iter().take(shown) {
-            self.wrapped("      ", "        ", &evidence_words(place))?;
+    /// Findings that say the same of several subjects.
+    fn alike(&mut self, findings: &[&Finding]) -> io::Result<()> {
+        let Some(first) = findings.first() else { return Ok(()) };
+        let subjects = findings.iter().map(|finding| subject_words(&finding.subject));
+        let subjects: Vec<String> = subjects.filter(|words| !words.is_empty()).collect();
+        let shown = if self.style.verbose { subjects.len() } else { SUBJECTS_SHOWN };
+        let more = match subjects.len().saturating_sub(shown) {
+            0 => String::new(),
+            more => format!(" and {more} more"),
+        };
+        let subjects = subjects.into_iter().take(shown).collect::<Vec<_>>().join(", ");
+        let lead = if subjects.is_empty() { String::new() } else { format!("{subjects}{more}: ") };
+        self.wrapped("    - ", "      ", &format!("{lead}{}", first.message))?;
+        let mut seen = BTreeSet::new();
+        let places = findings.iter().flat_map(|finding| &finding.evidence).map(evidence_words);
+        let places: Vec<String> = places.filter(|place| seen.insert(place.clone())).collect();
+        let unkept: usize = findings
+            .iter()
+            .map(|finding| finding.evidence_total.saturating_sub(finding.evidence.len()))
+            .sum();
+        self.places(&places, unkept)
+    }
+
+    /// Places of evidence, and how many more there are beside those that were `unkept`.
+    fn places(&mut self, places: &[String], unkept: usize) -> io::Result<()> {
+        let shown = if self.style.verbose { places.len() } else { places.len().min(PLACES_SHOWN) };
+        for place in places.iter().take(shown) {
+            self.wrapped("      ", "        ", place)?;
         }
-        if total > shown.min(evidence.len()) {
-            writeln!(self.out, "      … {} more places", total - shown.min(evidence.len()))?;
+        let hidden = places.len() - shown + unkept;
+        if hidden > 0 {
+            writeln!(self.out, "      … {hidden} more places")?;
         }
         Ok(())
     }
@@ -261,6 +288,20 @@ impl Writer<'_, '_> {
     fn paint(&self, code: &str, text: &str) -> String {
         if self.style.colour { format!("\u{1b}[{code}m{text}\u{1b}[0m") } else { text.to_owned() }
     }
+}
+
+/// Findings of one check by what they say, in the order of the first of each.
+fn alike(group: &[Finding]) -> Vec<Vec<&Finding>> {
+    let mut places: BTreeMap<&str, usize> = BTreeMap::new();
+    let mut alike: Vec<Vec<&Finding>> = Vec::new();
+    for finding in group {
+        let place = *places.entry(finding.message.as_str()).or_insert(alike.len());
+        match alike.get_mut(place) {
+            Some(same) => same.push(finding),
+            None => alike.push(vec![finding]),
+        }
+    }
+    alike
 }
 
 /// What ends the first part of a message of the engine; the cause follows.
