@@ -136,6 +136,41 @@ pub enum Assertion {
         package: &'static str,
         expect: Expect,
     },
+    Advisory(Advisory),
+}
+
+/// A published flaw. See [`schema::AdvisoryFile`] for the meaning of each field.
+#[expect(missing_docs, reason = "the fields are documented where they are written: in `schema`")]
+#[derive(Debug)]
+pub struct Advisory {
+    pub id: &'static str,
+    pub published: &'static str,
+    pub cve: &'static [&'static str],
+    pub exploited: &'static str,
+    pub fixed: &'static [Fixed],
+    pub series_without_fix: &'static [&'static str],
+    pub needs_nested: bool,
+    pub needs_modules: &'static [&'static str],
+    pub stop_gap: Option<StopGap>,
+}
+
+/// The first version of a package with a fix.
+#[expect(missing_docs, reason = "the fields are documented where they are written: in `schema`")]
+#[derive(Debug)]
+pub struct Fixed {
+    pub package: &'static str,
+    pub release: Release,
+    pub version: &'static str,
+    pub since: Option<&'static str>,
+}
+
+/// How a stop-gap is recognised.
+#[expect(missing_docs, reason = "the fields are documented where they are written: in `schema`")]
+#[derive(Debug)]
+pub struct StopGap {
+    pub path: &'static str,
+    pub contains: &'static str,
+    pub times: usize,
 }
 
 /// What a value must be. Every given part must hold; a single `$name` in a list stands for a parameter.

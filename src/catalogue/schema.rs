@@ -87,9 +87,11 @@ pub struct CheckFile {
     pub profiles: Vec<Profile>,
     /// Why an attacker cares.
     pub rationale: String,
-    /// What to do, and what it could break.
+    /// What to do, and what it could break. An advisory has one of its kind if it says nothing.
+    #[serde(default)]
     pub remediation: String,
-    /// When this is fine.
+    /// When this is fine. An advisory has one of its kind if it says nothing.
+    #[serde(default)]
     pub exceptions: String,
     /// Links for further reading.
     #[serde(default)]
@@ -168,6 +170,8 @@ pub enum AssertFile {
     Module(ModuleFile),
     /// A key in a file of `key separator value` lines.
     Option(OptionFile),
+    /// A published flaw and the packages with the fix.
+    Advisory(AdvisoryFile),
 }
 
 /// What a value must be. Every given part must hold.
@@ -313,6 +317,159 @@ pub struct OptionFile {
     pub package: String,
     /// What its value must be.
     pub expect: ExpectFile,
+}
+
+/// `kind = "advisory"`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AdvisoryFile {
+    /// The number Proxmox gave it, such as `PSA-2026-00042-1`; a name of its own if that is not known.
+    pub id: String,
+    /// The day it was published, `YYYY-MM-DD`.
+    pub published: String,
+    /// CVE numbers.
+    #[serde(default)]
+    pub cve: Vec<String>,
+    /// What is known of its use by attackers, such as `in the wild`.
+    #[serde(default)]
+    pub exploited: String,
+    /// The first version with the fix, by package and release.
+    pub fixed: Vec<FixedFile>,
+    /// Series of the kernel that never got the fix, such as `6.14`.
+    #[serde(default)]
+    pub series_without_fix: Vec<String>,
+    /// Whether only guests that may run guests themselves can use it.
+    #[serde(default)]
+    pub needs_nested: bool,
+    /// Kernel modules all of which it takes: it is closed where one of them cannot be loaded.
+    #[serde(default)]
+    pub needs_modules: Vec<String>,
+    /// Words that a file has with a stop-gap in place.
+    pub stop_gap: Option<StopGapFile>,
+}
+
+/// The first version of a package with a fix.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FixedFile {
+    /// The package; `proxmox-kernel-<series>` stands for the running kernel of that series.
+    pub package: String,
+    /// The release of Proxmox VE.
+    pub pve: u8,
+    /// The first version with the fix.
+    pub version: String,
+    /// The first version with the flaw; every older one if it is not given.
+    pub since: Option<String>,
+}
+
+/// How a stop-gap is recognised.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct StopGapFile {
+    /// Absolute path of a text file.
+    pub path: String,
+    /// The words.
+    pub contains: String,
+    /// How often they stand there then.
+    pub times: usize,
+}
+
+/// What to do about a flaw of a package.
+const UPDATE: &str = "\
+Update the node and let the services take the new code:
+  apt update && apt dist-upgrade
+  systemctl reload-or-restart pvedaemon pveproxy
+Guests keep running. A virtual machine uses a new pve-qemu-kvm from its next start or migration to an updated node on.";
+
+/// What to do about a flaw of the kernel.
+const REBOOT: &str = "\
+Install the newest kernel of the release and start it; until the reboot the old one runs:
+  apt update && apt dist-upgrade
+  proxmox-boot-tool kernel list
+Migrate or shut down the guests of the node first, one node after the other, so that the cluster keeps its quorum, then
+  reboot
+A pinned kernel stays in use: proxmox-boot-tool kernel unpin. A series that gets no builds any more must be left:
+install proxmox-default-kernel.";
+
+impl CheckFile {
+    /// Gives an advisory the words that all of its kind share where it has none of its own.
+    pub fn fill_in(&mut self) {
+        let Some(AssertFile::Advisory(advisory)) = &self.assert else { return };
+        if self.remediation.is_empty() {
+            let of_kernel = advisory.fixed.iter().any(|fixed| is_kernel(&fixed.package));
+            if of_kernel { REBOOT } else { UPDATE }.clone_into(&mut self.remediation);
+        }
+        if self.exceptions.is_empty() {
+            "None: what nobody can reach today somebody can tomorrow.".clone_into(&mut self.exceptions);
+        }
+    }
+
+    /// What is wrong with the texts.
+    ///
+    /// # Errors
+    /// The first thing that is, in one sentence.
+    pub fn proofread(&self) -> Result<(), String> {
+        let parts = [
+            ("title", &self.title),
+            ("rationale", &self.rationale),
+            ("remediation", &self.remediation),
+            ("exceptions", &self.exceptions),
+        ];
+        for (name, text) in parts {
+            if text.trim().is_empty() {
+                return Err(format!("`{name}` is empty"));
+            }
+        }
+        if self.title.chars().count() > 100 || self.title.trim_end().ends_with('.') {
+            return Err("`title` is at most 100 characters and has no full stop".to_owned());
+        }
+        if self.profiles.is_empty() {
+            return Err("`profiles` is empty".to_owned());
+        }
+        match &self.assert {
+            Some(AssertFile::Advisory(advisory)) => advisory.proofread(),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl AdvisoryFile {
+    fn proofread(&self) -> Result<(), String> {
+        let digits = |part: Option<&str>, length| {
+            part.is_some_and(|part| part.len() == length && part.bytes().all(|byte| byte.is_ascii_digit()))
+        };
+        let mut day = self.published.split('-');
+        if !(digits(day.next(), 4) && digits(day.next(), 2) && digits(day.next(), 2) && day.next().is_none())
+        {
+            return Err("`published` is a day, such as 2026-08-17".to_owned());
+        }
+        if self.id.is_empty() || self.fixed.is_empty() {
+            return Err("an advisory has an `id` and at least one `fixed`".to_owned());
+        }
+        for fixed in &self.fixed {
+            if !(7..=9).contains(&fixed.pve) {
+                return Err(format!("`pve` is {}; write 7, 8 or 9", fixed.pve));
+            }
+            let starts_with_digit = |version: &str| version.starts_with(|first: char| first.is_ascii_digit());
+            if !starts_with_digit(&fixed.version)
+                || fixed.since.as_deref().is_some_and(|since| !starts_with_digit(since))
+            {
+                return Err(format!("a version of {} starts with no digit", fixed.package));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Whether a package is a series of the kernel.
+pub fn is_kernel(package: &str) -> bool {
+    kernel_series(package).is_some()
+}
+
+/// The series of the kernel that a package of this name follows.
+pub fn kernel_series(package: &str) -> Option<&str> {
+    let series = package.strip_prefix("proxmox-kernel-").or_else(|| package.strip_prefix("pve-kernel-"))?;
+    series.starts_with(|first: char| first.is_ascii_digit()).then_some(series)
 }
 
 /// One example of a check.

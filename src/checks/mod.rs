@@ -4,7 +4,7 @@
 //! through `?`), and says for each subject whether it saw the bad thing. It opens no file and keeps no state.
 
 pub(crate) mod access;
-pub(crate) mod advisory;
+pub(crate) mod advisories;
 pub(crate) mod apt;
 mod assert;
 pub(crate) mod authentication;

@@ -51,7 +51,11 @@ pub(crate) fn running_kernel_outdated(look: &Look<'_>) -> Judged {
 
 /// The version of the running kernel's package. The release of a kernel of Proxmox's tells it, but for the 5 series,
 /// whose packages were replaced under the same release: there only the kernel itself knows.
-fn running_version(look: &Look<'_>, kernels: &[Kernel<'_>], release: &str) -> Result<String, Stop> {
+pub(crate) fn running_version(
+    look: &Look<'_>,
+    kernels: &[Kernel<'_>],
+    release: &str,
+) -> Result<String, Stop> {
     let build = look.own(look.host.running_build())?;
     let told = build.and_then(|build| build.package_version);
     let known = told.or_else(|| {

@@ -1,15 +1,26 @@
-//! What a single advisory needs and nothing else does.
+//! What advisories need and nothing else does.
 
 use super::{Fact, Host};
 
-/// The module that checks passwords and tickets.
-pub const ACCESS_CONTROL: &str = "/usr/share/perl5/PVE/AccessControl.pm";
+/// The parameter of the KVM module that lets guests run guests; at most one of the modules is loaded.
+const NESTED: [&str; 2] =
+    ["/sys/module/kvm_intel/parameters/nested", "/sys/module/kvm_amd/parameters/nested"];
 
 impl Host {
-    /// How often the code of the access control module contains `words`; `None` where there is no such module.
-    pub fn count_in_access_control(&self, words: &str) -> Fact<Option<usize>> {
+    /// How often the code of a Perl module contains `words`; `None` where there is no such module.
+    pub fn count_in_code(&self, path: &str, words: &str) -> Fact<Option<usize>> {
+        Fact::gather(&self.files, |gather| Ok(gather.optional(path)?.map(|text| count_in_code(&text, words))))
+    }
+
+    /// Whether guests can run guests, with the parameter that says so; `None` where KVM is not loaded, or in a tree.
+    pub fn nested_virtualisation(&self) -> Fact<Option<(&'static str, bool)>> {
         Fact::gather(&self.files, |gather| {
-            Ok(gather.optional(ACCESS_CONTROL)?.map(|text| count_in_code(&text, words)))
+            for path in NESTED {
+                let Some(text) = gather.optional(path)? else { continue };
+                // `Y` and `N` for switches, a number in old kernels.
+                return Ok(Some((path, !matches!(text.trim(), "N" | "0"))));
+            }
+            Ok(None)
         })
     }
 }

@@ -25,11 +25,15 @@ const PLACES_SHOWN: usize = 4;
 type Holder<'a> = (&'a AclSubject, Vec<&'a AclEntry>);
 
 /// Who holds a role by these ACL entries, with the entries that count.
-fn holders<'a>(cfg: &'a UserCfg, wanted: impl Fn(&AclEntry) -> bool, proof: &str) -> Vec<Holder<'a>> {
-    let effective = Effective::new(cfg);
+fn holders<'a>(
+    effective: &Effective<'a>,
+    cfg: &'a UserCfg,
+    wanted: impl Fn(&AclEntry) -> bool,
+    proof: &str,
+) -> Vec<Holder<'a>> {
     let mut found: BTreeMap<&AclSubject, Vec<&AclEntry>> = BTreeMap::new();
     for entry in cfg.acl.iter().filter(|entry| wanted(entry)) {
-        if held(cfg, &effective, entry).is_some_and(|held| held.contains_key(proof)) {
+        if held(cfg, effective, entry).is_some_and(|held| held.contains_key(proof)) {
             found.entry(&entry.subject).or_default().push(entry);
         }
     }
@@ -75,7 +79,12 @@ fn vm_users(cfg: &UserCfg) -> Vec<Holder<'_>> {
     let effective = Effective::new(cfg);
     let meant_more =
         |entry: &AclEntry| held(cfg, &effective, entry).is_some_and(|held| held.contains_key(BEYOND_VM_USER));
-    holders(cfg, |entry| entry.role == VM_USER && reaches_guests(entry) && !meant_more(entry), "VM.Console")
+    holders(
+        &effective,
+        cfg,
+        |entry| entry.role == VM_USER && reaches_guests(entry) && !meant_more(entry),
+        "VM.Console",
+    )
 }
 
 /// `access/vm-user-changes-files-in-guests`
@@ -112,7 +121,7 @@ pub(crate) fn role_changed_by_upgrade(look: &Look<'_>) -> Judged {
     }
     if release == Release::Pve7 {
         let narrowed = |entry: &AclEntry| NARROWED.contains(&entry.role.as_str());
-        for (subject, entries) in holders(cfg, narrowed, "Permissions.Modify") {
+        for (subject, entries) in holders(&Effective::new(cfg), cfg, narrowed, "Permissions.Modify") {
             let what = format!("release 8 takes Permissions.Modify on {} away", places(&entries));
             let change = changes.entry(subject).or_default();
             change.0.extend(entries);

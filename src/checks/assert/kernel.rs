@@ -70,7 +70,7 @@ pub(super) fn modules(look: &Look<'_>, names: &[&str]) -> Judged {
     look.each(names, |name| Subject::new(SubjectKind::Setting, **name), |look, name| module(look, name))
 }
 
-fn module(look: &Look<'_>, name: &str) -> Result<Judgement, Stop> {
+pub(super) fn module(look: &Look<'_>, name: &str) -> Result<Judgement, Stop> {
     let loaded = look.take(look.host.loaded_modules())?;
     if loaded.as_ref().is_some_and(|loaded| loaded.contains(&plain(name))) {
         return Ok(Judgement::fail(format!("module {name} is loaded")).with(Evidence::of(PROC_MODULES)));

@@ -1,5 +1,6 @@
 //! One function per assertion kind. A kind names the fact it takes, the subject it judges and the value it compares.
 
+mod advisory;
 mod expect;
 mod files;
 mod kernel;
@@ -34,5 +35,6 @@ pub(super) fn judge(look: &Look<'_>, assertion: &'static Assertion) -> Judged {
             packages::unit(look, &packages::Wanted { name, also, package, enabled: *enabled })
         }
         Assertion::Sshd { keyword, expect } => sshd::setting(look, keyword, expect),
+        Assertion::Advisory(advisory) => advisory::judge(look, advisory),
     }
 }

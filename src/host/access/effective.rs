@@ -6,6 +6,7 @@
 
 mod ambiguous;
 mod grants;
+mod pools;
 pub(super) mod sets;
 #[cfg(test)]
 mod tests;
@@ -15,6 +16,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::formats::user_cfg::names::{ROOT, is_user_id, split_token_id};
 use crate::formats::user_cfg::{AclSubject, UserCfg};
+use pools::Pools;
 use sets::{NO_ACCESS_ROLE, RoleId, RoleTable, Set};
 use tree::{Decision, Tree};
 
@@ -39,8 +41,7 @@ pub struct Effective<'a> {
     roles: RoleTable<'a>,
     /// The ACL entries by path.
     tree: Tree<'a>,
-    /// ACL paths of the pools a path of a guest or storage belongs to.
-    pools: BTreeMap<String, Vec<String>>,
+    pools: Pools<'a>,
     /// The paths below `/pool` of the ACL entries of each subject, sorted.
     on_pools: BTreeMap<&'a AclSubject, Vec<&'a str>>,
 }
@@ -85,7 +86,7 @@ impl<'a> Effective<'a> {
     pub fn new(cfg: &'a UserCfg) -> Self {
         let roles = RoleTable::new(cfg);
         let tree = Tree::new(cfg, &roles);
-        Self { cfg, roles, tree, pools: pool_paths(cfg), on_pools: pool_entries(cfg) }
+        Self { cfg, roles, tree, pools: Pools::of(cfg), on_pools: pool_entries(cfg) }
     }
 
     /// The privileges `id` (a user or token id) has on `path`, written as the API writes it: a leading slash,
@@ -164,9 +165,9 @@ impl<'a> Effective<'a> {
 
     /// The paths on which somebody's privileges can change: `/`, those of ACL entries, and those of the guests and
     /// storages in pools.
-    pub fn paths(&self) -> BTreeSet<&str> {
-        let acl = self.cfg.acl.iter().map(|entry| entry.path.as_str());
-        acl.chain(self.pools.keys().map(String::as_str)).chain(["/"]).collect()
+    pub fn paths(&self) -> BTreeSet<String> {
+        let acl = self.cfg.acl.iter().map(|entry| entry.path.clone());
+        acl.chain(self.pools.members()).chain(["/".to_owned()]).collect()
     }
 
     /// Every user and token the file defines.
@@ -238,26 +239,28 @@ impl<'a> Effective<'a> {
     /// The ACL paths of the pools the guest or storage of this path is a direct member of.
     pub(super) fn pools_of<'p>(&'p self, path: &'p str) -> impl Iterator<Item = &'p str> {
         let would_be = path.strip_prefix(NEW_GUEST_OF);
-        would_be.into_iter().chain(self.pools.get(path).into_iter().flatten().map(String::as_str))
+        would_be.into_iter().chain(self.pools.of_path(path))
     }
 
     /// Of [`Effective::pools_of`] those on which entries of this subject stand, or around which, and one of the others:
     /// a storage may be in every pool, and they all lend the same.
     pub(super) fn pools_that_differ<'p>(&'p self, subject: Subject<'_>, path: &'p str) -> Vec<&'p str> {
-        let Some(all) = self.pools.get(path).filter(|all| all.len() > 2) else {
+        let members = self.pools.of_path(path);
+        if members.len() <= 2 {
             return self.pools_of(path).collect();
-        };
+        }
+        let all: Vec<&str> = members.collect();
         let mut differing: BTreeSet<&str> = BTreeSet::new();
         for entry in self.subjects(subject).iter().filter_map(|one| self.on_pools.get(one)).flatten() {
-            let within = |pool: &&String| {
+            let within = |pool: &&&str| {
                 pool.strip_prefix(entry).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
             };
-            let start = all.partition_point(|pool| pool.as_str() < *entry);
+            let start = all.partition_point(|pool| *pool < *entry);
             let same = all.get(start..).unwrap_or_default().iter().take_while(|pool| pool.starts_with(entry));
-            differing.extend(same.filter(within).map(String::as_str));
+            differing.extend(same.filter(within));
         }
-        let other = all.iter().find(|pool| !differing.contains(pool.as_str()));
-        differing.into_iter().chain(other.map(String::as_str)).collect()
+        let other = all.iter().find(|pool| !differing.contains(*pool));
+        differing.into_iter().chain(other.copied()).collect()
     }
 
     /// Whose ACL entries can say something about this subject.
@@ -329,17 +332,4 @@ fn pool_entries(cfg: &UserCfg) -> BTreeMap<&AclSubject, Vec<&str>> {
         found.entry(&entry.subject).or_default().push(&entry.path);
     }
     found
-}
-
-/// The pools that lend their roles to a path, by path.
-fn pool_paths(cfg: &UserCfg) -> BTreeMap<String, Vec<String>> {
-    let mut paths: BTreeMap<String, Vec<String>> = BTreeMap::new();
-    for (name, pool) in &cfg.pools {
-        let guests = pool.vms.iter().map(|vm| format!("/vms/{vm}"));
-        let storages = pool.storages.iter().map(|storage| format!("/storage/{storage}"));
-        for path in guests.chain(storages) {
-            paths.entry(path).or_default().push(format!("/pool/{name}"));
-        }
-    }
-    paths
 }
