@@ -12,7 +12,7 @@ use std::ops::Range;
 use std::rc::Rc;
 
 use crate::formats::user_cfg::roles::NO_ACCESS;
-use crate::formats::user_cfg::{AclEntry, AclSubject, UserCfg};
+use crate::formats::user_cfg::{AclEntry, AclSubject, Pool, UserCfg};
 
 /// How many sets of groups have their rights kept, for the next user in the same groups.
 const SHARED_LIMIT: usize = 64;
@@ -218,7 +218,7 @@ impl<'h> Ledger<'h> {
             let names_guests = levels.names_guests();
             // A storage may be in every pool: whether one of them denies is asked once.
             let mut denied: BTreeMap<String, bool> = BTreeMap::new();
-            for (name, pool) in &self.cfg.pools {
+            for (name, pool) in self.pools_that_matter(levels) {
                 let entries = levels.on(&format!("/pool/{name}"));
                 if entries.is_empty() {
                     continue;
@@ -247,6 +247,29 @@ impl<'h> Ledger<'h> {
         }
         rights.all.retain(|right| !right.is_void());
         rights.all
+    }
+
+    /// The pools that can give or take something: on the others, and on what is in them, the same entries decide.
+    fn pools_that_matter(&self, levels: &Levels<'h>) -> BTreeMap<&'h str, &'h Pool> {
+        let all = &self.cfg.pools;
+        if levels.paths().any(|path| matches!(path, "/pool" | "/vms" | "/storage")) {
+            return all.iter().map(|(name, pool)| (name.as_str(), pool)).collect();
+        }
+        let mut found = BTreeMap::new();
+        for path in levels.paths() {
+            if let Some(top) = path.strip_prefix("/pool/") {
+                let is_within = |name: &str| {
+                    name.strip_prefix(top).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+                };
+                let same = all.range(top.to_owned()..).take_while(|(name, _)| name.starts_with(top));
+                found.extend(
+                    same.filter(|(name, _)| is_within(name)).map(|(name, pool)| (name.as_str(), pool)),
+                );
+            }
+            let of_member = self.pools_of(path).into_iter();
+            found.extend(of_member.filter_map(|name| all.get(name).map(|pool| (name, pool))));
+        }
+        found
     }
 }
 
