@@ -11,7 +11,7 @@ mod schema;
 
 use std::path::Path;
 
-use schema::{AssertFile, CheckFile, ExpectFile, MissingFile, ParameterFile, ValueFile};
+use schema::{AdvisoryFile, AssertFile, CheckFile, ExpectFile, MissingFile, ParameterFile, ValueFile};
 
 /// What is compiled in the place of a catalogue that could not be made.
 const BROKEN: &str = "compile_error!(\"the catalogue is broken\"); pub static CATALOGUE: &[Check] = &[];";
@@ -51,7 +51,8 @@ fn check_files() -> Vec<std::path::PathBuf> {
 
 fn entry(path: &Path) -> Result<String, String> {
     let text = std::fs::read_to_string(path).map_err(|error| error.to_string())?;
-    let check: CheckFile = toml::from_str(&text).map_err(|error| error.to_string())?;
+    let mut check: CheckFile = toml::from_str(&text).map_err(|error| error.to_string())?;
+    check.fill_in();
     let parts: Vec<String> = path.iter().map(|part| part.to_string_lossy().into_owned()).collect();
     let [_, folder, file] = parts.as_slice() else {
         return Err("a check stands at checks/<folder>/<slug>.toml".to_owned());
@@ -62,7 +63,7 @@ fn entry(path: &Path) -> Result<String, String> {
     if !slug_is_fine(slug) || !slug_is_fine(folder) {
         return Err("folder and slug are lower-case words joined by hyphens".to_owned());
     }
-    prose_is_there(&check)?;
+    check.proofread()?;
     let evaluate = match &check.assert {
         Some(assertion) => format!("Evaluate::Assert(&{})", assertion_literal(assertion)?),
         None => {
@@ -91,27 +92,6 @@ fn entry(path: &Path) -> Result<String, String> {
 
 fn joined(parts: impl Iterator<Item = String>) -> String {
     parts.collect::<Vec<_>>().join(", ")
-}
-
-fn prose_is_there(check: &CheckFile) -> Result<(), String> {
-    let parts = [
-        ("title", &check.title),
-        ("rationale", &check.rationale),
-        ("remediation", &check.remediation),
-        ("exceptions", &check.exceptions),
-    ];
-    for (name, text) in parts {
-        if text.trim().is_empty() {
-            return Err(format!("`{name}` is empty"));
-        }
-    }
-    if check.title.chars().count() > 100 || check.title.trim_end().ends_with('.') {
-        return Err("`title` is at most 100 characters and has no full stop".to_owned());
-    }
-    if check.profiles.is_empty() {
-        return Err("`profiles` is empty".to_owned());
-    }
-    Ok(())
 }
 
 fn parameters_literal(check: &CheckFile) -> Result<String, String> {
@@ -216,7 +196,35 @@ fn assertion_literal(assertion: &AssertFile) -> Result<String, String> {
             a.package,
             expect_literal(&a.expect)?
         ),
+        AssertFile::Advisory(a) => advisory_literal(a),
     })
+}
+
+fn advisory_literal(advisory: &AdvisoryFile) -> String {
+    let fixed = advisory.fixed.iter().map(|fixed| {
+        format!(
+            "Fixed {{ package: {:?}, release: Release::Pve{}, version: {:?}, since: {:?} }}",
+            fixed.package, fixed.pve, fixed.version, fixed.since
+        )
+    });
+    let stop_gap = advisory.stop_gap.as_ref().map_or("None".to_owned(), |gap| {
+        format!(
+            "Some(StopGap {{ path: {:?}, contains: {:?}, times: {} }})",
+            gap.path, gap.contains, gap.times
+        )
+    });
+    format!(
+        "Assertion::Advisory(Advisory {{ id: {:?}, published: {:?}, cve: &{:?}, exploited: {:?}, fixed: &[{}], \
+         series_without_fix: &{:?}, needs_nested: {}, needs_modules: &{:?}, stop_gap: {stop_gap} }})",
+        advisory.id,
+        advisory.published,
+        advisory.cve,
+        advisory.exploited,
+        joined(fixed),
+        advisory.series_without_fix,
+        advisory.needs_nested,
+        advisory.needs_modules,
+    )
 }
 
 fn octal(text: &str) -> Result<u32, String> {

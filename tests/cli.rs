@@ -249,3 +249,38 @@ fn the_running_host_is_audited_without_a_root() {
     assert!(Path::new("/proc/sys/kernel/osrelease").exists());
     assert!(report["host"]["kernel"].is_string());
 }
+
+#[test]
+fn an_advisory_of_the_site_is_a_check_like_others_and_replaces_one_of_the_same_name() {
+    let root = tempfile::tempdir().unwrap();
+    let over = root.path().join("etc/pve-audit/advisories.d");
+    fs::create_dir_all(&over).unwrap();
+    let advisory = |version: &str| {
+        format!(
+            "title = \"Guests do what they like\"\nseverity = \"critical\"\narea = \"support\"\nscope = \"node\"\n\
+             profiles = [\"baseline\"]\nrationale = \"A flaw.\"\n[assert]\nkind = \"advisory\"\nid = \"PSA-2027-1\"\n\
+             published = \"2027-01-01\"\n[[assert.fixed]]\npackage = \"pve-manager\"\npve = 9\nversion = \"{version}\"\n"
+        )
+    };
+    fs::write(over.join("psa-2027-1.toml"), advisory("99.1")).unwrap();
+    fs::write(over.join("psa-2026-00042-1.toml"), advisory("1.0")).unwrap();
+    let fresh = fresh();
+    let audit = |only: &str| {
+        let overlay = root.path().to_str().unwrap();
+        let output =
+            run(&["--root", &fresh, "--overlay", overlay, "--now", NOW, "--format", "json", "--only", only]);
+        let report: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+        (code(&output), report)
+    };
+    // Whoever runs the tests owns the files; those of root alone count.
+    if nix::unistd::geteuid().is_root() {
+        let (code, report) = audit("advisories/psa-2027-1");
+        assert_eq!(code, 1);
+        assert_eq!(report["findings"][0]["title"], "Guests do what they like");
+        let (code, report) = audit("advisories/psa-2026-00042-1");
+        assert_eq!((code, report["findings"].as_array().unwrap().len()), (0, 0));
+    } else {
+        let (_, report) = audit("advisories/site-table-not-understood");
+        assert_eq!(report["findings"].as_array().unwrap().len(), 2);
+    }
+}

@@ -137,7 +137,13 @@ fn no_secret_reaches_any_output() {
 fn audit_disk(root: &std::path::Path) -> Report {
     let host = Host::new(Files::below(root).unwrap(), None, None);
     let policy = Policy::default();
-    pve_audit::audit(&host, &policy.selected().unwrap(), &policy, now(), Some("hostile"))
+    pve_audit::audit(
+        &host,
+        &policy.selected(&pve_audit::catalogue::built_in()).unwrap(),
+        &policy,
+        now(),
+        Some("hostile"),
+    )
 }
 
 #[test]
@@ -150,7 +156,13 @@ fn a_hostile_host_ends_with_every_trouble_named() {
         }
         let host = Host::new(Files::below(dir.path()).unwrap(), None, None);
         let policy = Policy::default();
-        let report = pve_audit::audit(&host, &policy.selected().unwrap(), &policy, now(), Some("hostile"));
+        let report = pve_audit::audit(
+            &host,
+            &policy.selected(&pve_audit::catalogue::built_in()).unwrap(),
+            &policy,
+            now(),
+            Some("hostile"),
+        );
         assert!(matches!(report.run.exit_code, 1 | 3), "{seed:?}");
         assert!(!report.run.complete);
         let output = json(&report) + &text(&report);

@@ -50,7 +50,7 @@ fuzz_target!(|data: &[u8]| {
     let release = pve_audit::formats::release::Release::ALL[usize::from(*first) / PATHS.len() % 3];
     let host = Host::new(Files::memory(tree), None, Some(release));
     let policy = Policy::default();
-    let report = pve_audit::audit(&host, &policy.selected().unwrap(), &policy, jiff::Timestamp::UNIX_EPOCH, Some("fuzz"));
+    let report = pve_audit::audit(&host, &policy.selected(&pve_audit::catalogue::built_in()).unwrap(), &policy, jiff::Timestamp::UNIX_EPOCH, Some("fuzz"));
     for unknown in &report.unknowns {
         assert!(!unknown.message.contains("internal error"), "{}: {}", unknown.check, unknown.message);
     }

@@ -3,6 +3,7 @@
 //! function and every function its check.
 
 pub mod schema;
+pub mod site;
 
 use crate::checks::{Judged, Look};
 use crate::formats::release::Release;
@@ -184,6 +185,19 @@ pub struct Expect {
 }
 
 include!(concat!(env!("OUT_DIR"), "/catalogue.rs"));
+
+/// The checks of the program itself, sorted by id.
+pub fn built_in() -> Vec<&'static Check> {
+    CATALOGUE.iter().collect()
+}
+
+/// These checks and those of the program, sorted by id; where two have one id, the first counts.
+pub fn with_built_in(mut checks: Vec<&'static Check>) -> Vec<&'static Check> {
+    checks.extend(CATALOGUE);
+    checks.sort_by_key(|check| check.id);
+    checks.dedup_by_key(|check| check.id);
+    checks
+}
 
 /// The check with this id.
 pub fn find(id: &str) -> Option<&'static Check> {

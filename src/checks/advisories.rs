@@ -1,14 +1,19 @@
-//! Published flaws that are judged by more than a version number.
+//! Published flaws that are judged by more than a version number, and the table of the others.
 
 use std::net::IpAddr;
 
-use crate::catalogue::Severity;
+use jiff::Unit;
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
+
+use crate::catalogue::{Assertion, Evaluate, Severity, built_in, site};
 use crate::checks::authentication::second_factor;
 use crate::checks::{Judged, Look};
 use crate::formats::debian_version::older;
 use crate::host::Stop;
 use crate::host::access::second_factor::SecondFactor;
 use crate::host::access::{Standing, USER_CFG};
+use crate::host::advisory::SITE_ADVISORIES;
 use crate::host::identity::DPKG_STATUS;
 use crate::host::proxy::PROXY_DEFAULT;
 use crate::outcome::{Evidence, Judgement, Subject, SubjectKind};
@@ -128,4 +133,48 @@ fn everybody_has_a_second_factor(look: &Look<'_>) -> Result<bool, Stop> {
         }
     }
     Ok(true)
+}
+
+/// `advisories/site-table-not-understood`
+pub(crate) fn site_table_not_understood(look: &Look<'_>) -> Judged {
+    let site = look.take(look.host.site_advisories())?;
+    if site.is_empty() {
+        return Err(Stop::not_applicable(format!(
+            "the site has no advisories of its own in {SITE_ADVISORIES}"
+        )));
+    }
+    look.each(
+        site,
+        |advisory| Subject::new(SubjectKind::Setting, &advisory.name),
+        |_, advisory| {
+            let read = advisory.text.as_ref().map_err(Clone::clone).and_then(|text| site::read(text));
+            Ok(match read {
+                Ok(_) => Judgement::pass("the advisory is understood").with(Evidence::of(&advisory.path)),
+                Err(why) => Judgement::fail(format!("the advisory is not used: {why}"))
+                    .with(Evidence::of(&advisory.path)),
+            })
+        },
+    )
+}
+
+/// `advisories/table-outdated`
+pub(crate) fn table_outdated(look: &Look<'_>) -> Judged {
+    let site = look.take(look.host.site_advisories())?;
+    let texts = site.iter().filter_map(|advisory| site::read(advisory.text.as_ref().ok()?).ok());
+    let added = texts.filter_map(|file| site::published(&file).map(str::to_owned));
+    let own = built_in().into_iter().filter_map(|check| match check.evaluate {
+        Evaluate::Assert(Assertion::Advisory(advisory)) => Some(advisory.published.to_owned()),
+        _ => None,
+    });
+    let newest: Date = own.chain(added).filter_map(|day| day.parse().ok()).max().unwrap_or(Date::MIN);
+    let today = look.now.to_zoned(TimeZone::UTC).date();
+    let days = newest.until((Unit::Day, today)).map_or(0, |span| i64::from(span.get_days()));
+    let most = look.number("max_age_days");
+    let told = Evidence::of(SITE_ADVISORIES).key("newest advisory").observed(newest.to_string());
+    let judgement = Judgement::fail_if(
+        days > most,
+        format!("the newest advisory that is known here is {days} days old: later ones are not looked for"),
+        format!("the newest advisory that is known here is of {newest}"),
+    );
+    look.one(Subject::node(), judgement.with(told.expected(format!("not older than {most} days"))))
 }

@@ -18,12 +18,12 @@ pub(crate) mod firewall;
 pub(crate) mod guest;
 mod host_path;
 pub(crate) mod kernel;
+pub(crate) mod lifecycle;
 pub(crate) mod monitoring;
 pub(crate) mod network;
 pub(crate) mod patching;
 pub(crate) mod ssh;
 pub(crate) mod storage;
-pub(crate) mod support;
 pub(crate) mod vm;
 
 use std::borrow::Cow;

@@ -12,7 +12,7 @@ use std::process::ExitCode;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use jiff::Timestamp;
 
-use crate::catalogue::{self, Severity};
+use crate::catalogue::{self, Check, Severity};
 use crate::files::{Files, InputOutcome};
 use crate::formats::release::Release;
 use crate::host::Host;
@@ -296,8 +296,9 @@ fn open(common: &Common) -> Result<Host, Failure> {
 fn audit(arguments: &Arguments, out: &mut dyn Write, terminal: bool) -> Result<u8, Failure> {
     let Audit { output, only, skip, fail_on, verbose, quiet } = &arguments.audit;
     let policy = Policy { only: only.clone(), skip: skip.clone(), fail_on: *fail_on };
-    let selected = policy.selected().map_err(|message| Failure::new(USAGE, message))?;
     let host = open(&arguments.common)?;
+    let checks = catalogue::with_built_in(site_checks(&host));
+    let selected = policy.selected(&checks).map_err(|message| Failure::new(USAGE, message))?;
     let now = arguments.common.now.unwrap_or_else(clock);
     if host.is_proxmox() == Some(false) {
         complain(
@@ -329,6 +330,16 @@ fn audit(arguments: &Arguments, out: &mut dyn Write, terminal: bool) -> Result<u
     // The process ends now: to free some hundred thousand pieces of memory one by one only costs time.
     mem::forget((host, report));
     Ok(code)
+}
+
+/// The advisories of the site that are understood; a check of its own tells of the others.
+fn site_checks(host: &Host) -> Vec<&'static Check> {
+    let site = host.site_advisories().value.as_ref().map(Vec::as_slice).unwrap_or_default();
+    let understood = site.iter().filter_map(|advisory| {
+        let file = catalogue::site::read(advisory.text.as_ref().ok()?).ok()?;
+        catalogue::site::check(format!("advisories/{}", advisory.name), file)
+    });
+    understood.collect()
 }
 
 fn render(report: &Report, as_json: bool, style: Style, out: &mut dyn Write) -> io::Result<()> {

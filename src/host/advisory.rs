@@ -1,12 +1,55 @@
 //! What advisories need and nothing else does.
 
+use std::cell::OnceCell;
+
 use super::{Fact, Host};
+use crate::files::{Files, Text, Trouble};
 
 /// The parameter of the KVM module that lets guests run guests; at most one of the modules is loaded.
 const NESTED: [&str; 2] =
     ["/sys/module/kvm_intel/parameters/nested", "/sys/module/kvm_amd/parameters/nested"];
 
+/// Where a site keeps advisories that are newer than the program.
+pub const SITE_ADVISORIES: &str = "/etc/pve-audit/advisories.d";
+
+/// How their files end.
+const ADVISORY_END: &str = ".toml";
+
+/// An advisory of the site.
+#[derive(Debug, Clone)]
+pub struct SiteAdvisory {
+    /// The name of its file without the end: what its check is called.
+    pub name: String,
+    /// The file.
+    pub path: String,
+    /// What stands there, or why that is not heeded.
+    pub text: Result<Text, String>,
+}
+
+#[derive(Default)]
+pub(super) struct Facts {
+    site: OnceCell<Fact<Vec<SiteAdvisory>>>,
+}
+
 impl Host {
+    /// The advisories of the site, by name. Without the folder there are none. A file that others than root can change
+    /// is not heeded: it could hide what is open.
+    pub fn site_advisories(&self) -> &Fact<Vec<SiteAdvisory>> {
+        self.advisory.site.get_or_init(|| {
+            Fact::gather(&self.files, |gather| {
+                let mut found = Vec::new();
+                for entry in gather.folder(SITE_ADVISORIES) {
+                    let Some(name) = entry.name.strip_suffix(ADVISORY_END) else { continue };
+                    let path = format!("{SITE_ADVISORIES}/{}", entry.name);
+                    let text = site_text(&self.files, &path);
+                    found.push(SiteAdvisory { name: name.to_owned(), path, text });
+                }
+                found.sort_by(|a, b| a.name.cmp(&b.name));
+                Ok(found)
+            })
+        })
+    }
+
     /// How often the code of a Perl module contains `words`; `None` where there is no such module.
     pub fn count_in_code(&self, path: &str, words: &str) -> Fact<Option<usize>> {
         Fact::gather(&self.files, |gather| Ok(gather.optional(path)?.map(|text| count_in_code(&text, words))))
@@ -23,6 +66,18 @@ impl Host {
             Ok(None)
         })
     }
+}
+
+/// Permission bits that let others write.
+const OTHERS_WRITE: u32 = 0o022;
+
+fn site_text(files: &Files, path: &str) -> Result<Text, String> {
+    let trouble = |trouble: Trouble| trouble.kind.to_string();
+    let meta = files.stat(path).map_err(trouble)?;
+    if meta.uid != 0 || meta.mode & OTHERS_WRITE != 0 {
+        return Err("can be changed by others than root and is not heeded".to_owned());
+    }
+    files.text(path).map_err(trouble)
 }
 
 /// How often the code of a Perl module contains `words`. Comments and documentation run nowhere, nor does what stands

@@ -2,7 +2,7 @@
 
 use regex::Regex;
 
-use crate::catalogue::{CATALOGUE, Check, Severity, closest};
+use crate::catalogue::{Check, Severity, closest};
 use crate::engine::Settings;
 
 /// What the site wants.
@@ -22,18 +22,20 @@ impl Default for Policy {
 }
 
 impl Policy {
-    /// The checks that run, sorted by id.
+    /// Those of these checks that run, sorted by id.
     ///
     /// # Errors
     /// A glob that matches no check is a mistake, and is said with the closest id.
-    pub fn selected(&self) -> Result<Vec<&'static Check>, String> {
-        let only = self.only.iter().map(|glob| matching(glob, "--only")).collect::<Result<Vec<_>, _>>()?;
-        let skip = self.skip.iter().map(|glob| matching(glob, "--skip")).collect::<Result<Vec<_>, _>>()?;
+    pub fn selected(&self, all: &[&'static Check]) -> Result<Vec<&'static Check>, String> {
+        let globs = |globs: &[String], option| -> Result<Vec<Regex>, String> {
+            globs.iter().map(|glob| matching(glob, option, all)).collect()
+        };
+        let (only, skip) = (globs(&self.only, "--only")?, globs(&self.skip, "--skip")?);
         let wanted = |check: &Check| {
             (only.is_empty() || only.iter().any(|glob| glob.is_match(check.id)))
                 && !skip.iter().any(|glob| glob.is_match(check.id))
         };
-        let selected: Vec<_> = CATALOGUE.iter().filter(|check| wanted(check)).collect();
+        let selected: Vec<_> = all.iter().copied().filter(|check| wanted(check)).collect();
         if selected.is_empty() {
             return Err("--only and --skip leave no check to run".to_owned());
         }
@@ -58,7 +60,7 @@ impl Policy {
 }
 
 /// `*` stands for any text (slashes too), `?` for one character.
-fn matching(glob: &str, option: &str) -> Result<Regex, String> {
+fn matching(glob: &str, option: &str, all: &[&Check]) -> Result<Regex, String> {
     let pattern: String = glob
         .chars()
         .map(|c| match c {
@@ -68,7 +70,7 @@ fn matching(glob: &str, option: &str) -> Result<Regex, String> {
         })
         .collect();
     let regex = Regex::new(&format!("^{pattern}$")).map_err(|_| format!("{option} `{glob}` is too long"))?;
-    if CATALOGUE.iter().any(|check| regex.is_match(check.id)) {
+    if all.iter().any(|check| regex.is_match(check.id)) {
         return Ok(regex);
     }
     let hint = closest(glob).map(|id| format!("; did you mean `{id}`?")).unwrap_or_default();
@@ -78,6 +80,7 @@ fn matching(glob: &str, option: &str) -> Result<Regex, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::catalogue::built_in;
 
     #[test]
     fn findings_at_the_threshold_win_over_unknowns_which_win_over_clean() {
@@ -90,8 +93,8 @@ mod tests {
     #[test]
     fn a_glob_that_matches_nothing_is_a_mistake() {
         let policy = Policy { only: vec!["no/such-*".to_owned()], ..Policy::default() };
-        assert!(policy.selected().is_err_and(|message| message.contains("matches no check")));
+        assert!(policy.selected(&built_in()).is_err_and(|message| message.contains("matches no check")));
         let all = Policy { skip: vec!["*".to_owned()], ..Policy::default() };
-        assert!(all.selected().is_err());
+        assert!(all.selected(&built_in()).is_err());
     }
 }

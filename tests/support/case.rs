@@ -4,14 +4,16 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use nix::errno::Errno;
-use pve_audit::catalogue::schema::{CaseFile, CheckFile, ExpectedFile, FileCase, NodeCase, ValueFile};
+use pve_audit::catalogue::schema::{
+    AssertFile, CaseFile, CheckFile, ExpectedFile, FileCase, NodeCase, ValueFile,
+};
 use pve_audit::catalogue::{Check, find};
 use pve_audit::checks::Setting;
 use pve_audit::engine::{self, Outcome};
 use pve_audit::files::{Files, Node, Tree, TroubleKind};
 use pve_audit::host::Host;
 
-use super::{base, repository};
+use super::{advisories, base, repository};
 
 /// Every check file of the repository with its id.
 pub fn check_files() -> Vec<(String, PathBuf, CheckFile)> {
@@ -22,8 +24,11 @@ pub fn check_files() -> Vec<(String, PathBuf, CheckFile)> {
             continue;
         }
         let text = std::fs::read_to_string(&path).unwrap();
-        let file: CheckFile =
+        let mut file: CheckFile =
             toml::from_str(&text).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        if let Some(AssertFile::Advisory(advisory)) = &file.assert {
+            file.case.extend(advisories::cases(advisory));
+        }
         let folder = path.parent().unwrap().file_name().unwrap().to_str().unwrap();
         let id = format!("{folder}/{}", path.file_stem().unwrap().to_str().unwrap());
         files.push((id, path, file));

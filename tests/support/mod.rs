@@ -12,6 +12,7 @@
     reason = "tests prepare files, start programs and stop at the first surprise"
 )]
 
+pub mod advisories;
 pub mod base;
 pub mod case;
 pub mod hostile;
@@ -41,7 +42,13 @@ pub fn now() -> Timestamp {
 pub fn audit_tree(tree: Tree, assumed: Option<Release>) -> Report {
     let host = Host::new(Files::memory(tree), None, assumed);
     let policy = Policy::default();
-    pve_audit::audit(&host, &policy.selected().unwrap(), &policy, now(), Some("memory"))
+    pve_audit::audit(
+        &host,
+        &policy.selected(&pve_audit::catalogue::built_in()).unwrap(),
+        &policy,
+        now(),
+        Some("memory"),
+    )
 }
 
 /// A folder on disk as a tree in memory. Git keeps no modes and owners, so files get those of their real writers.

@@ -36,6 +36,21 @@ const DEBIAN: [DebianLife; 4] = [
     DebianLife { major: 13, security: date(2028, 8, 9), lts: date(2030, 6, 30) },
 ];
 
+/// Last day of support by upstream of the releases of Ceph, by the first number of their versions, as
+/// docs.ceph.com/en/latest/releases had it in November 2026; those to come are estimates.
+const CEPH: [(u32, &str, Date); 7] = [
+    (15, "Octopus", date(2022, 8, 9)),
+    (16, "Pacific", date(2024, 3, 4)),
+    (17, "Quincy", date(2025, 1, 13)),
+    (18, "Reef", date(2026, 3, 31)),
+    (19, "Squid", date(2026, 12, 2)),
+    (20, "Tentacle", date(2027, 6, 1)),
+    (21, "Umbrella", date(2028, 10, 28)),
+];
+
+/// The daemons of Ceph. The client libraries are on every node and are updated with Proxmox VE.
+const CEPH_DAEMONS: [&str; 4] = ["ceph-mon", "ceph-osd", "ceph-mds", "ceph-mgr"];
+
 /// The package whose version is the version of Proxmox VE.
 const PVE_MANAGER: &str = "pve-manager";
 
@@ -63,7 +78,7 @@ fn life(look: &Look<'_>, what: &str, end: Date) -> Judgement {
     }
 }
 
-/// `support/proxmox-ve-end-of-life`
+/// `lifecycle/proxmox-ve-end-of-life`
 pub(crate) fn proxmox_ve_end_of_life(look: &Look<'_>) -> Judged {
     let major = proxmox_major(look)?;
     let judgement = match PROXMOX_VE.iter().find(|(release, _)| *release == major) {
@@ -99,7 +114,7 @@ fn proxmox_major(look: &Look<'_>) -> Result<u32, Stop> {
     major.ok_or_else(|| Stop::unknown(DPKG_STATUS, "has a pve-manager without a version number"))
 }
 
-/// `support/debian-end-of-life`
+/// `lifecycle/debian-end-of-life`
 pub(crate) fn debian_end_of_life(look: &Look<'_>) -> Judged {
     let os = look.take(look.host.os())?;
     if !os.id.is_empty() && os.id != "debian" {
@@ -136,4 +151,26 @@ fn debian_life(look: &Look<'_>, known: &DebianLife) -> Judgement {
         "regular security support of Debian {major} ended on {security}; long-term support, which leaves out some packages, lasts until {lts}"
     ))
     .severity(Severity::Low)
+}
+
+/// `lifecycle/ceph-end-of-life`
+pub(crate) fn ceph_end_of_life(look: &Look<'_>) -> Judged {
+    let packages = look.take(look.host.packages())?;
+    let daemon = CEPH_DAEMONS.iter().find_map(|name| packages.present(name));
+    let Some((package, version)) = daemon.and_then(|found| Some((found, found.present_version()?))) else {
+        return Err(Stop::not_applicable("no daemon of Ceph is installed"));
+    };
+    let major = version.split_once(':').map_or(version, |(_, version)| version).split('.').next();
+    let major: u32 = major.and_then(|major| major.parse().ok()).ok_or_else(|| {
+        Stop::unknown(DPKG_STATUS, format!("has a {} without a version number", package.name))
+    })?;
+    let judgement = match CEPH.iter().find(|(release, ..)| *release == major) {
+        Some((_, name, end)) => life(look, &format!("support of Ceph {major} {name}"), *end),
+        None if CEPH.first().is_some_and(|(oldest, ..)| major < *oldest) => {
+            Judgement::fail(format!("support of Ceph {major} ended years ago"))
+        }
+        None => Judgement::unknown(format!("when the support of Ceph {major} ends is not known here")),
+    };
+    let seen = Evidence::at(DPKG_STATUS, package.line).key(&package.name).observed(version);
+    look.one(Subject::node(), judgement.with(seen))
 }
