@@ -330,7 +330,7 @@ pub struct AdvisoryFile {
     /// CVE numbers.
     #[serde(default)]
     pub cve: Vec<String>,
-    /// What is known of its use by attackers, such as `in the wild`.
+    /// What is known of its use by attackers, such as `exploited in the wild`.
     #[serde(default)]
     pub exploited: String,
     /// The first version with the fix, by package and release.

@@ -80,19 +80,30 @@ impl Writer<'_, '_> {
     }
 
     fn findings(&mut self) -> io::Result<()> {
-        let mut rest = self.report.findings.as_slice();
         let mut severity = None;
-        while let Some(first) = rest.first() {
-            let same =
-                |finding: &&Finding| finding.check == first.check && finding.severity == first.severity;
-            let count = rest.iter().take_while(same).count();
+        let mut said: BTreeMap<&str, &str> = BTreeMap::new();
+        for groups in
+            by_fix(&self.report.findings, |check| self.check(check).and_then(|check| check.remediation))
+        {
+            let Some(first) = groups.first().and_then(|group| group.first()) else { continue };
             if severity != Some(first.severity) {
                 severity = Some(first.severity);
                 self.severity_heading(first.severity)?;
             }
-            let (group, others) = rest.split_at(count);
-            self.group(group)?;
-            rest = others;
+            for group in &groups {
+                self.group(group)?;
+            }
+            let fix = self.check(first.check).and_then(|check| check.remediation);
+            let Some(fix) = fix else { continue };
+            let of_these =
+                if groups.len() > 1 { format!("Fix of these {}", groups.len()) } else { "Fix".to_owned() };
+            match said.get(fix) {
+                Some(check) => {
+                    self.wrapped(&format!("    {of_these}: "), "    ", &format!("as for {check} above"))?;
+                }
+                None => self.prose(&format!("{of_these}: "), fix)?,
+            }
+            said.entry(fix).or_insert(first.check);
         }
         Ok(())
     }
@@ -104,7 +115,7 @@ impl Writer<'_, '_> {
         writeln!(self.out, "\n{painted}")
     }
 
-    /// All findings of one check at one severity, with the fix said once.
+    /// All findings of one check at one severity.
     fn group(&mut self, group: &[Finding]) -> io::Result<()> {
         let Some(first) = group.first() else { return Ok(()) };
         let title = self.paint("1", first.title);
@@ -118,10 +129,6 @@ impl Writer<'_, '_> {
         let hidden: usize = alike.iter().skip(shown).map(Vec::len).sum();
         if hidden > 0 {
             writeln!(self.out, "    - and {hidden} more (-v shows them all)")?;
-        }
-        let fix = self.check(first.check).and_then(|check| check.remediation);
-        if let Some(fix) = fix {
-            self.prose("Fix: ", fix)?;
         }
         Ok(())
     }
@@ -288,6 +295,23 @@ impl Writer<'_, '_> {
     fn paint(&self, code: &str, text: &str) -> String {
         if self.style.colour { format!("\u{1b}[{code}m{text}\u{1b}[0m") } else { text.to_owned() }
     }
+}
+
+/// Findings by check and severity, those of checks with the same fix together, so that it is said once.
+fn by_fix<'r>(findings: &'r [Finding], fix: impl Fn(&str) -> Option<&'r str>) -> Vec<Vec<&'r [Finding]>> {
+    let mut places: BTreeMap<(Severity, &str), usize> = BTreeMap::new();
+    let mut all: Vec<Vec<&[Finding]>> = Vec::new();
+    let same = |a: &Finding, b: &Finding| a.check == b.check && a.severity == b.severity;
+    for group in findings.chunk_by(same) {
+        let Some(first) = group.first() else { continue };
+        let fix = fix(first.check).unwrap_or(first.check);
+        let place = *places.entry((first.severity, fix)).or_insert(all.len());
+        match all.get_mut(place) {
+            Some(groups) => groups.push(group),
+            None => all.push(vec![group]),
+        }
+    }
+    all
 }
 
 /// Findings of one check by what they say, in the order of the first of each.

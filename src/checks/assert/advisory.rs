@@ -83,7 +83,7 @@ fn compared(advisory: &Advisory, what: &str, version: &str, fixed: &Fixed) -> Ju
 
 /// The number of the advisory with what else is known by it.
 fn named(advisory: &Advisory) -> String {
-    let exploited = (!advisory.exploited.is_empty()).then(|| format!("exploited: {}", advisory.exploited));
+    let exploited = (!advisory.exploited.is_empty()).then(|| advisory.exploited.to_owned());
     let also: Vec<String> = advisory.cve.iter().map(|cve| (*cve).to_owned()).chain(exploited).collect();
     if also.is_empty() { advisory.id.to_owned() } else { format!("{} ({})", advisory.id, also.join(", ")) }
 }
@@ -112,19 +112,33 @@ fn kernel(look: &Look<'_>, advisory: &Advisory, release: Release) -> Result<Judg
         }
         _ => judgement,
     };
-    Ok(judgement.with(Evidence::of("/proc/version").key("running kernel").observed(version)))
+    let seen = Evidence::of("/proc/version").key("running kernel").observed(&version);
+    Ok(judgement.with(wanted(advisory, release, &running, seen)))
+}
+
+/// The first fixed version of the series of this kernel.
+fn fixed_in<'a>(advisory: &'a Advisory, release: Release, kernel: &str) -> Option<&'a Fixed> {
+    let series = series_of(kernel);
+    let entries = || advisory.fixed.iter().filter(|fixed| kernel_series(fixed.package) == Some(series));
+    entries().find(|fixed| fixed.release == release).or_else(|| entries().next())
+}
+
+/// Adds what is wanted to what was seen of a kernel.
+fn wanted(advisory: &Advisory, release: Release, kernel: &str, seen: Evidence) -> Evidence {
+    match fixed_in(advisory, release, kernel) {
+        Some(fixed) => seen.expected(format!(">= {}", fixed.version)),
+        None => seen,
+    }
 }
 
 /// A kernel of this release and package version.
 fn of_version(advisory: &Advisory, release: Release, running: &str, version: &str) -> Judgement {
     let series = series_of(running);
-    let entries = || advisory.fixed.iter().filter(|fixed| kernel_series(fixed.package) == Some(series));
-    let what = format!("kernel {running}");
-    if let Some(fixed) = entries().find(|fixed| fixed.release == release).or_else(|| entries().next()) {
-        return compared(advisory, &what, version, fixed);
+    if let Some(fixed) = fixed_in(advisory, release, running) {
+        return compared(advisory, "kernel", version, fixed);
     }
     if advisory.series_without_fix.contains(&series) {
-        let summary = format!("{what} is of a series without a known fix of {}", named(advisory));
+        let summary = format!("kernel {version} is of a series without a known fix of {}", named(advisory));
         return Judgement::fail(summary);
     }
     Judgement::unknown(format!("{} names no fix for kernels of the series {series}", advisory.id))
@@ -146,7 +160,7 @@ fn of_installed(advisory: &Advisory, release: Release, kernels: &[Kernel<'_>]) -
         return Err(unknown());
     }
     let seen = Evidence::at(DPKG_STATUS, newest.line).key("newest kernel").observed(newest.version);
-    Ok(judged(newest).with(seen))
+    Ok(judged(newest).with(wanted(advisory, release, newest.release, seen)))
 }
 
 /// What else it takes to use a flaw that is there.
