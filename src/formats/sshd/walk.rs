@@ -1,15 +1,16 @@
 //! From files to one list of directives: Include is followed, Match blocks are numbered.
 //!
 //! Which lines are read does not depend on any value, so files are walked once and the list is then evaluated for
-//! the global settings and for the Match blocks that always apply.
+//! the global settings and for the Match blocks that apply.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::address::{Verdict, list_is_valid, matches_list};
+use super::address::list_is_valid;
 use super::keywords::{Keyword, Kind, find};
 use super::numbers::port;
 use super::read::{Reading, read};
+use super::specification::Specification;
 use super::tokens::{Args, Line, delimited, logical_lines, split_keyword, strip_end};
 use super::{Attribute, Criterion, IgnoredLine, Included, MatchBlock, Problem, Read, Source, Version};
 use crate::formats::shown;
@@ -51,6 +52,8 @@ pub(super) struct Directive {
 pub(super) struct Walked {
     pub(super) directives: Vec<Directive>,
     pub(super) blocks: Vec<MatchBlock>,
+    /// Whether each block applies before there is a connection: when sshd starts.
+    pub(super) at_start: Vec<bool>,
     pub(super) problems: Vec<Problem>,
     pub(super) ignored: Vec<IgnoredLine>,
     pub(super) complete: bool,
@@ -61,17 +64,20 @@ pub(super) fn walk(
     path: &str,
     text: &str,
     version: Version,
+    connection: &Specification,
     include: &mut dyn FnMut(&str) -> Vec<Included>,
 ) -> Walked {
     let nothing = Walked {
         directives: Vec::new(),
         blocks: Vec::new(),
+        at_start: Vec::new(),
         problems: Vec::new(),
         ignored: Vec::new(),
         complete: true,
     };
     let mut walker = Walker {
         version,
+        connection,
         include,
         seen: BTreeMap::new(),
         walked: nothing,
@@ -86,6 +92,7 @@ pub(super) fn walk(
 
 struct Walker<'i> {
     version: Version,
+    connection: &'i Specification,
     include: &'i mut dyn FnMut(&str) -> Vec<Included>,
     /// What each pattern expanded to: sshd keeps it, too.
     seen: BTreeMap<String, Arc<[Included]>>,
@@ -258,7 +265,13 @@ impl Walker<'_> {
             self.problem(source, what, false);
         }
         let outer = within.and_then(|index| self.walked.blocks.get(index)).is_none_or(|block| block.applies);
-        let applies = fault.is_none() && outer && criteria.iter().all(always_met);
+        let outer_at_start = within.and_then(|index| self.walked.at_start.get(index)).is_none_or(|met| *met);
+        let met = |connection: &Specification| {
+            fault.is_none() && criteria.iter().all(|criterion| connection.meets(criterion, self.version))
+        };
+        let applies = outer && met(self.connection);
+        let at_start = outer_at_start && met(&Specification::default());
+        self.walked.at_start.push(at_start);
         if let Some(what) = fault {
             self.problem(source, what, true);
         }
@@ -266,15 +279,6 @@ impl Walker<'_> {
             MatchBlock { text, criteria, source: source.clone(), within, applies, settings: Vec::new() };
         self.walked.blocks.push(block);
         self.walked.blocks.len() - 1
-    }
-}
-
-/// Whether a criterion is met whatever the connection is.
-fn always_met(criterion: &Criterion) -> bool {
-    match criterion.attribute {
-        Attribute::All => true,
-        Attribute::Version => matches_list(RELEASE, &criterion.argument) == Verdict::Yes,
-        _ => false,
     }
 }
 
