@@ -225,6 +225,8 @@ pub struct BlockSetting {
     pub source: Source,
     /// Its rank among all lines of all files: of two matching blocks the lower rank wins.
     pub order: u32,
+    /// Whether blanks stand before it, which tells people that it belongs to the block, and sshd nothing.
+    pub indented: bool,
 }
 
 /// What sshd makes of its configuration.

@@ -308,6 +308,7 @@ fn fill_blocks(
             values,
             source: directive.source.clone(),
             order,
+            indented: directive.indented,
         });
     }
 }

@@ -46,6 +46,8 @@ pub(super) struct Directive {
     pub(super) source: Source,
     /// The Match block it stands in.
     pub(super) block: Option<usize>,
+    /// Whether blanks stand before it, which means nothing to sshd.
+    pub(super) indented: bool,
 }
 
 /// Everything the files say, in the order sshd reads it.
@@ -85,6 +87,7 @@ pub(super) fn walk(
         files: MOST_FILES,
         bytes: MOST_BYTES,
         stopped: false,
+        indented: false,
     };
     walker.file(&Arc::from(path), text, 0, None);
     walker.walked
@@ -101,6 +104,8 @@ struct Walker<'i> {
     files: usize,
     bytes: usize,
     stopped: bool,
+    /// Whether blanks stand before the line at hand.
+    indented: bool,
 }
 
 impl Walker<'_> {
@@ -110,6 +115,7 @@ impl Walker<'_> {
 
     fn file(&mut self, path: &Arc<str>, text: &str, depth: usize, outer: Option<usize>) {
         let mut block = outer;
+        let raw: Vec<&str> = text.split('\n').collect();
         for (line, content) in logical_lines(text, self.version) {
             let source = Source::File { path: Arc::clone(path), line };
             if self.stopped {
@@ -119,6 +125,8 @@ impl Walker<'_> {
                 return self.give_up(&source);
             }
             self.lines -= 1;
+            let at = usize::try_from(line).unwrap_or(usize::MAX).saturating_sub(1);
+            self.indented = raw.get(at).is_some_and(|raw| raw.starts_with([' ', '\t']));
             if content.contains('\u{fffd}') {
                 self.problem(
                     &source,
@@ -183,6 +191,7 @@ impl Walker<'_> {
                     reading,
                     source: source.clone(),
                     block: *block,
+                    indented: self.indented,
                 });
             }
         }

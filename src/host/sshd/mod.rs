@@ -220,11 +220,14 @@ impl Host {
 
     /// The names of all groups of root.
     pub fn root_groups(&self) -> &Fact<BTreeSet<String>> {
-        self.sshd.root_groups.get_or_init(|| {
-            Fact::gather(&self.files, |gather| {
-                let groups = self.groups_of(gather, "root")?;
-                groups.ok_or_else(|| Stop::unknown(PASSWD, "has no entry for root"))
-            })
+        self.sshd.root_groups.get_or_init(|| self.groups_of_account("root"))
+    }
+
+    /// The names of all groups of an account.
+    pub fn groups_of_account(&self, name: &str) -> Fact<BTreeSet<String>> {
+        Fact::gather(&self.files, |gather| {
+            let groups = self.groups_of(gather, name)?;
+            groups.ok_or_else(|| Stop::unknown(PASSWD, format!("has no entry for {name}")))
         })
     }
 
