@@ -68,7 +68,9 @@ impl Host {
             Fact::gather(&self.files, |gather| {
                 let mut files: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
                 match self.cluster_files().value {
-                    Ok(()) => drop(files.entry(SHARED_KEYS.to_owned()).or_default().insert("root".to_owned())),
+                    Ok(()) => {
+                        drop(files.entry(SHARED_KEYS.to_owned()).or_default().insert("root".to_owned()))
+                    }
                     Err(Stop::NotApplicable(_)) => {}
                     Err(Stop::Unknown(_)) => gather.heed(self.cluster_files()),
                 }
@@ -107,14 +109,19 @@ impl Host {
             accounts.push(("root", ROOT_HOME));
         }
         let mut wanted: BTreeSet<&str> = USUAL_FILES.into();
+        gather.heed(self.sshd());
         if let Ok(sshd) = &self.sshd().value {
-            let config = &sshd.config;
-            if config.valid() && config.complete {
-                wanted = config.values_of("authorizedkeysfile").iter().map(|value| value.text.as_str()).collect();
-                let matched = config.set_in_match("authorizedkeysfile").flat_map(|(_, line)| &line.values);
-                wanted.extend(matched.map(String::as_str));
-            } else {
-                gather.heed(self.sshd());
+            match sshd.in_force() {
+                Ok(config) => {
+                    let outside =
+                        config.values_of("authorizedkeysfile").iter().map(|value| value.text.as_str());
+                    let matched =
+                        config.set_in_match("authorizedkeysfile").flat_map(|(_, line)| &line.values);
+                    wanted = outside.chain(matched.map(String::as_str)).collect();
+                    sshd.doubts_about(&["authorizedkeysfile"]).for_each(|doubt| gather.doubt(doubt));
+                }
+                Err(Stop::Unknown(doubt)) => gather.doubt(doubt),
+                Err(Stop::NotApplicable(_)) => {}
             }
         }
         let mut paths = Vec::new();
@@ -122,7 +129,8 @@ impl Host {
             for file in wanted.iter().filter(|file| !file.eq_ignore_ascii_case("none")) {
                 match expanded(file, account, home) {
                     Some(path) => paths.push((account.to_owned(), path)),
-                    None => gather.doubt(Doubt::about(file, "names files with keys in a way that is not followed")),
+                    None => gather
+                        .doubt(Doubt::about(file, "names files with keys in a way that is not followed")),
                 }
             }
         }
@@ -135,7 +143,11 @@ impl Host {
             Fact::gather(&self.files, |gather| {
                 let texts = OWN_KEYS.iter().filter_map(|path| gather.part(path));
                 let keys = texts.collect::<Vec<_>>();
-                Ok(keys.iter().filter_map(|text| PublicKey::in_file(text)).map(|key| key.fingerprint).collect())
+                Ok(keys
+                    .iter()
+                    .filter_map(|text| PublicKey::in_file(text))
+                    .map(|key| key.fingerprint)
+                    .collect())
             })
         })
     }
@@ -166,7 +178,15 @@ impl Host {
                 let mut nodes = BTreeMap::new();
                 for entry in gather.folder(NODES) {
                     let path = format!("{NODES}/{}/ssh_known_hosts", entry.name);
-                    let Some(text) = gather.part(&path) else { continue };
+                    // pve-cluster ends the file without a newline; a key that was cut is none.
+                    let text = match gather.files().text(&path) {
+                        Ok(text) => text,
+                        Err(trouble) if trouble.is_missing() => continue,
+                        Err(trouble) => {
+                            gather.doubt(trouble);
+                            continue;
+                        }
+                    };
                     let keys: Vec<PublicKey> =
                         ssh_keys::host_keys(&text).into_iter().map(|(_, key)| key).collect();
                     if keys.is_empty() {
@@ -194,7 +214,11 @@ impl Host {
                         Err(trouble) if trouble.is_missing() => Ok(None),
                         Err(trouble) => Err(trouble.into()),
                     },
-                    public: gather.files().text(&format!("{path}.pub")).ok().and_then(|text| PublicKey::in_file(&text)),
+                    public: gather
+                        .files()
+                        .text(&format!("{path}.pub"))
+                        .ok()
+                        .and_then(|text| PublicKey::in_file(&text)),
                 };
                 Ok(paths.into_iter().map(key).collect())
             })

@@ -38,7 +38,8 @@ fn present<'h>(look: &Look<'h>) -> Result<Vec<&'h HostKey>, Stop> {
 pub(crate) fn host_key_weak(look: &Look<'_>) -> Judged {
     look.each(present(look)?, file, |_, key| {
         let path = format!("{}.pub", key.path);
-        let public = key.public.as_ref().ok_or_else(|| Stop::unknown(&path, "is no public key that can be read"))?;
+        let public =
+            key.public.as_ref().ok_or_else(|| Stop::unknown(&path, "is no public key that can be read"))?;
         let weak = match public.kind {
             Kind::Dsa => Some(Severity::High),
             Kind::Rsa if public.bits < RSA_BROKEN => Some(Severity::High),
@@ -58,8 +59,12 @@ pub(crate) fn host_key_weak(look: &Look<'_>) -> Judged {
 /// `ssh/host-key-readable`
 pub(crate) fn host_key_readable(look: &Look<'_>) -> Judged {
     look.each(present(look)?, file, |_, key| {
-        let meta = key.meta.clone()?.ok_or_else(|| Stop::unknown(&key.path, "is missing, its public half is there"))?;
-        let found = Evidence::of(&key.path).key("mode").observed(format!("{:04o}, uid {}", meta.mode, meta.uid));
+        let meta = key
+            .meta
+            .clone()?
+            .ok_or_else(|| Stop::unknown(&key.path, "is missing, its public half is there"))?;
+        let found =
+            Evidence::of(&key.path).key("mode").observed(format!("{:04o}, uid {}", meta.mode, meta.uid));
         Ok(match open_to_others(&meta) {
             Some(how) => Judgement::fail(how),
             None if meta.mode & OTHERS != 0 => {
@@ -113,13 +118,21 @@ pub(crate) fn host_key_not_known_to_the_cluster(look: &Look<'_>) -> Judged {
     if !look.host.is_clustered()? {
         return Err(Stop::not_applicable("this node is in no cluster"));
     }
-    let own = look.host.node_name().ok_or_else(|| Stop::unknown("/etc/hostname", "does not tell the node's name"))?;
+    let own = look
+        .host
+        .node_name()
+        .ok_or_else(|| Stop::unknown("/etc/hostname", "does not tell the node's name"))?;
     let nodes = look.take(look.host.node_host_keys())?;
     let Some(known) = nodes.get(&own) else {
-        return Err(Stop::not_applicable("the cluster keeps the host keys in one file for all nodes, as it did before"));
+        return Err(Stop::not_applicable(
+            "the cluster keeps the host keys in one file for all nodes, as it did before",
+        ));
     };
     let keys = look.take(look.host.host_keys())?;
-    let rsa = keys.iter().filter_map(|key| Some((key, key.public.as_ref()?))).find(|(_, key)| key.kind == Kind::Rsa);
+    let rsa = keys
+        .iter()
+        .filter_map(|key| Some((key, key.public.as_ref()?)))
+        .find(|(_, key)| key.kind == Kind::Rsa);
     let Some((key, public)) = rsa else {
         return Err(Stop::unknown("/etc/ssh", "holds no public RSA host key that can be read"));
     };
@@ -149,9 +162,10 @@ pub(crate) fn weak_moduli(look: &Look<'_>) -> Judged {
     let small = sizes.iter().filter(|bits| **bits < FLOOR).count();
     let judgement = match sizes.iter().min() {
         None => return Err(Stop::unknown(MODULI, "holds no group")),
-        Some(least) if *least < FLOOR => {
-            Judgement::fail(format!("{small} of {} groups for key exchanges are smaller than {FLOOR} bits, the smallest has {least}", sizes.len()))
-        }
+        Some(least) if *least < FLOOR => Judgement::fail(format!(
+            "{small} of {} groups for key exchanges are smaller than {FLOOR} bits, the smallest has {least}",
+            sizes.len()
+        )),
         Some(least) => Judgement::pass(format!("the smallest group for key exchanges has {least} bits")),
     };
     look.one(Subject::new(SubjectKind::File, MODULI), judgement.with(Evidence::of(MODULI)))

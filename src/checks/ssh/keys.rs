@@ -141,7 +141,9 @@ pub(crate) fn root_key_of_removed_node(look: &Look<'_>) -> Judged {
 pub(crate) fn root_key_weak(look: &Look<'_>) -> Judged {
     let keys = keys(look)?;
     look.each(&keys, subject, |_, (_, places)| {
-        let Some((_, AuthorizedKey { key, .. })) = places.first() else { return Ok(Judgement::pass("no key")) };
+        let Some((_, AuthorizedKey { key, .. })) = places.first() else {
+            return Ok(Judgement::pass("no key"));
+        };
         let weak = match key.kind {
             Kind::Dsa => Some(Severity::High),
             Kind::Rsa if key.bits < RSA_BROKEN => Some(Severity::High),
@@ -172,8 +174,11 @@ pub(crate) fn root_key_restriction_without_effect(look: &Look<'_>) -> Judged {
                 the_key(places)
             ))
             .severity(Severity::Medium),
-            _ => Judgement::fail(format!("{} is listed {times} times: taken out once, it still opens", the_key(places)))
-                .severity(Severity::Low),
+            _ => Judgement::fail(format!(
+                "{} is listed {times} times: taken out once, it still opens",
+                the_key(places)
+            ))
+            .severity(Severity::Low),
         }
         .with_all(seen(places)))
     })
@@ -196,11 +201,16 @@ pub(crate) fn root_keys_not_shared(look: &Look<'_>) -> Judged {
             Judgement::fail(format!("it is missing: no key in {SHARED_KEYS} opens this node"))
         }
         Err(trouble) => match look.host.files.stat(ROOT_KEYS) {
-            Ok(_) => Judgement::fail(format!("it is a file of its own: no key in {SHARED_KEYS} opens this node")),
+            Ok(_) => {
+                Judgement::fail(format!("it is a file of its own: no key in {SHARED_KEYS} opens this node"))
+            }
             Err(_) => return Err(trouble.into()),
         },
     };
-    look.one(Subject::new(SubjectKind::File, ROOT_KEYS), judgement.with(Evidence::of(ROOT_KEYS).expected(SHARED_KEYS)))
+    look.one(
+        Subject::new(SubjectKind::File, ROOT_KEYS),
+        judgement.with(Evidence::of(ROOT_KEYS).expected(SHARED_KEYS)),
+    )
 }
 
 /// Whether others than root may write it, in words.
@@ -220,7 +230,8 @@ pub(crate) fn root_keys_writable(look: &Look<'_>) -> Judged {
     // A folder above the file is as good as the file.
     let mut paths: BTreeSet<&str> = BTreeSet::from(["/root", "/root/.ssh"]);
     paths.extend(files.iter().map(|file| file.path.as_str()).filter(|path| !path.starts_with("/etc/pve/")));
-    let strict = look.take(look.host.sshd())?.config.value_of("strictmodes").is_none_or(|value| value.text == "yes");
+    let strict =
+        look.take(look.host.sshd())?.config.value_of("strictmodes").is_none_or(|value| value.text == "yes");
     let present = paths.into_iter().filter_map(|path| match look.host.files.stat(path) {
         Err(trouble) if trouble.is_missing() => None,
         answer => Some((path, answer)),
@@ -230,11 +241,13 @@ pub(crate) fn root_keys_writable(look: &Look<'_>) -> Judged {
         |(path, _)| Subject::new(SubjectKind::File, *path),
         |_, (path, answer)| {
             let meta = answer.as_ref().map_err(|trouble| Stop::from(trouble.clone()))?;
-            let found = Evidence::of(*path).key("mode").observed(format!("{:04o}, uid {}", meta.mode, meta.uid));
+            let found =
+                Evidence::of(*path).key("mode").observed(format!("{:04o}, uid {}", meta.mode, meta.uid));
             Ok(match open_to_others(meta) {
                 None => Judgement::pass("only root may write it"),
                 Some(how) if strict => {
-                    Judgement::fail(format!("{how}: sshd then takes no key of root at all")).severity(Severity::Medium)
+                    Judgement::fail(format!("{how}: sshd then takes no key of root at all"))
+                        .severity(Severity::Medium)
                 }
                 Some(how) => Judgement::fail(format!("{how}, and so may let himself in as root")),
             }
@@ -264,8 +277,11 @@ pub(crate) fn keys_from_elsewhere(look: &Look<'_>) -> Judged {
             Ok(match other.next() {
                 None => Judgement::pass("keys stand in the usual files only"),
                 Some((value, source)) => {
-                    let value =
-                        if crate::formats::sshd::may_hold_secret(setting) { "a command" } else { value.as_str() };
+                    let value = if crate::formats::sshd::may_hold_secret(setting) {
+                        "a command"
+                    } else {
+                        value.as_str()
+                    };
                     Judgement::fail(format!("who may log in is also told by {setting}: {value}"))
                         .with(evidence(sshd, setting, source, value))
                 }

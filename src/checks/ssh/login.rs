@@ -58,7 +58,11 @@ fn takes_passwords<'e>(values: &impl Values<'e>) -> bool {
 }
 
 /// Whether the lists of users and groups may let the user in.
-pub(super) fn is_let_in<'e>(values: &impl Values<'e>, connection: &Connection<'_>, config: &Effective) -> bool {
+pub(super) fn is_let_in<'e>(
+    values: &impl Values<'e>,
+    connection: &Connection<'_>,
+    config: &Effective,
+) -> bool {
     let users = |list: &Vec<&str>| user_listed(list, connection, config);
     let groups = |list: &Vec<&str>| group_listed(list, connection);
     let any = |keyword: &str, fine: &dyn Fn(&Vec<&str>) -> bool| values.lists(keyword).iter().any(fine);
@@ -157,7 +161,8 @@ pub(crate) fn root_login_with_password(look: &Look<'_>) -> Judged {
 /// Whether one account with the rights of root can log in with a password: sshd asks `PermitRootLogin` for user id 0
 /// whatever the name, and the lists for the name.
 fn login_of(look: &Look<'_>, sshd: &Sshd, config: &Effective, name: &str) -> Result<Judgement, Stop> {
-    let groups = if looks_at_groups(config) { Some(look.own(look.host.groups_of_account(name))?) } else { None };
+    let groups =
+        if looks_at_groups(config) { Some(look.own(look.host.groups_of_account(name))?) } else { None };
     let connection = Connection { user: Some(name), groups: groups.as_ref(), ..Connection::default() };
     let too_many = || Stop::unknown(&sshd.path, "has more Match blocks than can be followed");
     let situations = config.situations(&connection).ok_or_else(too_many)?;

@@ -6,7 +6,9 @@ use super::evidence;
 use super::keys::open_to_others;
 use super::login::{LISTS, is_let_in, of_connections, root_groups, seen, situations};
 use crate::checks::{Judged, Look};
-use crate::formats::sshd::{Attribute, Connection, Effective, MAIN_FILE, Met, Situation, Source, user_listed};
+use crate::formats::sshd::{
+    Attribute, Connection, Effective, MAIN_FILE, Met, Situation, Source, user_listed,
+};
 use crate::host::Stop;
 use crate::host::sshd::Sshd;
 use crate::outcome::{Evidence, Judgement, Subject, SubjectKind};
@@ -34,7 +36,8 @@ fn in_force<'h>(look: &Look<'h>, keywords: &[&str]) -> Result<(&'h Sshd, &'h Eff
 
 /// `ssh/root-login-from-everywhere`
 pub(crate) fn root_login_from_everywhere(look: &Look<'_>) -> Judged {
-    let (sshd, config) = in_force(look, &["permitrootlogin", "allowusers", "denyusers", "allowgroups", "denygroups"])?;
+    let (sshd, config) =
+        in_force(look, &["permitrootlogin", "allowusers", "denyusers", "allowgroups", "denygroups"])?;
     let groups = root_groups(look, config)?;
     let connection = Connection { user: Some("root"), groups, ..Connection::default() };
     let situations = situations(sshd, config, &connection)?;
@@ -47,7 +50,9 @@ pub(crate) fn root_login_from_everywhere(look: &Look<'_>) -> Judged {
                     && criterion.argument.split(',').any(|entry| EVERYWHERE.contains(&entry))
             })
         });
-        wide && unbound && situation.value("permitrootlogin") != "no" && is_let_in(situation, &connection, config)
+        wide && unbound
+            && situation.value("permitrootlogin") != "no"
+            && is_let_in(situation, &connection, config)
     };
     let judgement = match situations.each().find(open) {
         Some(situation) => Judgement::fail(format!(
@@ -58,7 +63,8 @@ pub(crate) fn root_login_from_everywhere(look: &Look<'_>) -> Judged {
         .with_all(seen(sshd, &situation, &["permitrootlogin"])),
         None => {
             let base = situations.each().next();
-            let found: Vec<Evidence> = base.iter().flat_map(|base| seen(sshd, base, &["permitrootlogin"])).collect();
+            let found: Vec<Evidence> =
+                base.iter().flat_map(|base| seen(sshd, base, &["permitrootlogin"])).collect();
             Judgement::pass("root may log in from named addresses only, or not at all").with_all(found)
         }
     };
@@ -69,29 +75,38 @@ pub(crate) fn root_login_from_everywhere(look: &Look<'_>) -> Judged {
 pub(crate) fn no_list_of_users(look: &Look<'_>) -> Judged {
     let (sshd, config) = in_force(look, &LISTS)?;
     let listed = LISTS.iter().find_map(|keyword| Some((*keyword, config.value_of(keyword)?)));
-    let judgement = match listed {
-        Some((keyword, value)) => Judgement::pass(format!("{keyword} tells who may log in"))
-            .with(evidence(sshd, keyword, &value.source, &value.text)),
-        None => Judgement::fail("every account with a shell may log in: no AllowUsers, AllowGroups, DenyUsers or DenyGroups")
+    let judgement =
+        match listed {
+            Some((keyword, value)) => Judgement::pass(format!("{keyword} tells who may log in"))
+                .with(evidence(sshd, keyword, &value.source, &value.text)),
+            None => Judgement::fail(
+                "every account with a shell may log in: no AllowUsers, AllowGroups, DenyUsers or DenyGroups",
+            )
             .with(Evidence::of(&sshd.path).key("allowusers").observed("not set")),
-    };
+        };
     look.one(setting("allowusers"), judgement)
 }
 
 /// `ssh/too-many-unauthenticated-connections`
 pub(crate) fn too_many_unauthenticated_connections(look: &Look<'_>) -> Judged {
     let (sshd, config) = in_force(look, &["maxstartups"])?;
-    let value = config.value_of("maxstartups").ok_or_else(|| Stop::unknown(&sshd.path, "has no MaxStartups"))?;
+    let value =
+        config.value_of("maxstartups").ok_or_else(|| Stop::unknown(&sshd.path, "has no MaxStartups"))?;
     let numbers: Vec<i64> = value.text.split(':').filter_map(|number| number.parse().ok()).collect();
     let [begin, _, full] = *numbers.as_slice() else {
         return Err(Stop::unknown(&sshd.path, "has a MaxStartups that is not understood"));
     };
     let judgement = Judgement::fail_if(
         begin > STARTUPS.0 || full > STARTUPS.1,
-        format!("sshd refuses connections nobody has logged in on only from {begin} of them on, all from {full} on"),
+        format!(
+            "sshd refuses connections nobody has logged in on only from {begin} of them on, all from {full} on"
+        ),
         format!("sshd refuses all new connections from {full} on that nobody has logged in on"),
     );
-    look.one(setting("maxstartups"), judgement.with(evidence(sshd, "maxstartups", &value.source, &value.text).expected("10:30:60")))
+    look.one(
+        setting("maxstartups"),
+        judgement.with(evidence(sshd, "maxstartups", &value.source, &value.text).expected("10:30:60")),
+    )
 }
 
 /// `ssh/dead-sessions-stay`
@@ -99,9 +114,11 @@ pub(crate) fn dead_sessions_stay(look: &Look<'_>) -> Judged {
     let most = look.number("seconds");
     let (sshd, config) = in_force(look, &["clientaliveinterval", "clientalivecountmax"])?;
     let situations = situations(sshd, config, &Connection::default())?;
-    let number = |situation: &Situation<'_>, keyword: &str| situation.value(keyword).parse::<i64>().unwrap_or(0);
+    let number =
+        |situation: &Situation<'_>, keyword: &str| situation.value(keyword).parse::<i64>().unwrap_or(0);
     let stays = |situation: &Situation<'_>| {
-        let (interval, count) = (number(situation, "clientaliveinterval"), number(situation, "clientalivecountmax"));
+        let (interval, count) =
+            (number(situation, "clientaliveinterval"), number(situation, "clientalivecountmax"));
         interval == 0 || count == 0 || interval.saturating_mul(count) > most
     };
     let keywords = ["clientaliveinterval", "clientalivecountmax"];
@@ -141,7 +158,8 @@ pub(crate) fn options_beside_the_configuration(look: &Look<'_>) -> Judged {
     }
     let names: Vec<&str> = found.iter().filter_map(|one| one.key.as_deref()).collect();
     let judgement = if found.is_empty() {
-        Judgement::pass("sshd is started without options that set anything").with(Evidence::of(&sshd.options_path))
+        Judgement::pass("sshd is started without options that set anything")
+            .with(Evidence::of(&sshd.options_path))
     } else {
         Judgement::fail(format!("sshd is started with options that win over its files: {}", names.join(", ")))
     };
@@ -151,6 +169,10 @@ pub(crate) fn options_beside_the_configuration(look: &Look<'_>) -> Judged {
 /// `ssh/configuration-writable`
 pub(crate) fn configuration_writable(look: &Look<'_>) -> Judged {
     let sshd = look.take(look.host.sshd())?;
+    // Where sshd refuses the file, or a part was not read, more files may be included.
+    if let Err(Stop::Unknown(doubt)) = sshd.in_force() {
+        look.doubt(doubt);
+    }
     let paths = sshd.files.iter().map(String::as_str).chain(FOLDERS);
     let present = paths.filter_map(|path| match look.host.files.stat(path) {
         Err(trouble) if trouble.is_missing() => None,
@@ -161,7 +183,8 @@ pub(crate) fn configuration_writable(look: &Look<'_>) -> Judged {
         |(path, _)| Subject::new(SubjectKind::File, *path),
         |_, (path, answer)| {
             let meta = answer.as_ref().map_err(|trouble| Stop::from(trouble.clone()))?;
-            let found = Evidence::of(*path).key("mode").observed(format!("{:04o}, uid {}", meta.mode, meta.uid));
+            let found =
+                Evidence::of(*path).key("mode").observed(format!("{:04o}, uid {}", meta.mode, meta.uid));
             Ok(match open_to_others(meta) {
                 Some(how) => Judgement::fail(how),
                 None => Judgement::pass("only root may write it"),

@@ -131,7 +131,8 @@ fn take_options(found: &mut AuthorizedKey, text: &str) -> Result<(), &'static st
         let plain = name.strip_prefix("no-").unwrap_or(&name);
         rest = match after.strip_prefix('=') {
             Some(after) if VALUES.contains(&name.as_str()) => {
-                let (value, after) = quoted(after).ok_or("has an option that sshd refuses, it ignores the line")?;
+                let (value, after) =
+                    quoted(after).ok_or("has an option that sshd refuses, it ignores the line")?;
                 if name == "from" {
                     if found.from.is_some() {
                         return Err("has `from` twice, sshd ignores the line");
