@@ -95,7 +95,7 @@ enum Command {
         id: String,
     },
     /// Print effective facts: what the checks judge
-    Show(ShowArguments),
+    Show(Box<ShowArguments>),
 }
 
 #[derive(Debug, Args)]

@@ -67,12 +67,11 @@ impl Host {
         self.ssh_keys.authorized.get_or_init(|| {
             Fact::gather(&self.files, |gather| {
                 let mut files: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
-                match self.cluster_files().value {
-                    Ok(()) => {
-                        drop(files.entry(SHARED_KEYS.to_owned()).or_default().insert("root".to_owned()))
-                    }
-                    Err(Stop::NotApplicable(_)) => {}
-                    Err(Stop::Unknown(_)) => gather.heed(self.cluster_files()),
+                if self.cluster_files().value.is_ok() {
+                    files.entry(SHARED_KEYS.to_owned()).or_default().insert("root".to_owned());
+                } else {
+                    // Nothing where this is no Proxmox VE.
+                    gather.heed(self.cluster_files());
                 }
                 for (account, path) in self.key_paths(gather) {
                     let shared = gather.files().link(&path).is_ok_and(|target| target == SHARED_KEYS);

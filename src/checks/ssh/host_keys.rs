@@ -19,7 +19,7 @@ const FLOOR: u32 = 3072;
 /// Who may have the rights on a private key: nobody but the owner.
 const OTHERS: u32 = 0o077;
 
-fn file(key: &&HostKey) -> Subject {
+fn file(key: &HostKey) -> Subject {
     Subject::new(SubjectKind::File, key.path.as_str())
 }
 
@@ -36,44 +36,55 @@ fn present<'h>(look: &Look<'h>) -> Result<Vec<&'h HostKey>, Stop> {
 
 /// `ssh/host-key-weak`
 pub(crate) fn host_key_weak(look: &Look<'_>) -> Judged {
-    look.each(present(look)?, file, |_, key| {
-        let path = format!("{}.pub", key.path);
-        let public =
-            key.public.as_ref().ok_or_else(|| Stop::unknown(&path, "is no public key that can be read"))?;
-        let weak = match public.kind {
-            Kind::Dsa => Some(Severity::High),
-            Kind::Rsa if public.bits < RSA_BROKEN => Some(Severity::High),
-            Kind::Rsa if public.bits < FLOOR => Some(Severity::Medium),
-            _ => None,
-        };
-        Ok(match weak {
-            Some(severity) => {
-                Judgement::fail(format!("the host key is only {}", public.told())).severity(severity)
+    look.each(
+        present(look)?,
+        |key| file(key),
+        |_, key| {
+            let path = format!("{}.pub", key.path);
+            let public = key
+                .public
+                .as_ref()
+                .ok_or_else(|| Stop::unknown(&path, "is no public key that can be read"))?;
+            let weak = match public.kind {
+                Kind::Dsa => Some(Severity::High),
+                Kind::Rsa if public.bits < RSA_BROKEN => Some(Severity::High),
+                Kind::Rsa if public.bits < FLOOR => Some(Severity::Medium),
+                _ => None,
+            };
+            Ok(match weak {
+                Some(severity) => {
+                    Judgement::fail(format!("the host key is only {}", public.told())).severity(severity)
+                }
+                None => Judgement::pass(format!("the host key is {}", public.told())),
             }
-            None => Judgement::pass(format!("the host key is {}", public.told())),
-        }
-        .with(Evidence::at(path, 1).observed(public.told())))
-    })
+            .with(Evidence::at(path, 1).observed(public.told())))
+        },
+    )
 }
 
 /// `ssh/host-key-readable`
 pub(crate) fn host_key_readable(look: &Look<'_>) -> Judged {
-    look.each(present(look)?, file, |_, key| {
-        let meta = key
-            .meta
-            .clone()?
-            .ok_or_else(|| Stop::unknown(&key.path, "is missing, its public half is there"))?;
-        let found =
-            Evidence::of(&key.path).key("mode").observed(format!("{:04o}, uid {}", meta.mode, meta.uid));
-        Ok(match open_to_others(&meta) {
-            Some(how) => Judgement::fail(how),
-            None if meta.mode & OTHERS != 0 => {
-                Judgement::fail(format!("others than root may read the private key (mode {:04o})", meta.mode))
+    look.each(
+        present(look)?,
+        |key| file(key),
+        |_, key| {
+            let meta = key
+                .meta
+                .clone()?
+                .ok_or_else(|| Stop::unknown(&key.path, "is missing, its public half is there"))?;
+            let found =
+                Evidence::of(&key.path).key("mode").observed(format!("{:04o}, uid {}", meta.mode, meta.uid));
+            Ok(match open_to_others(&meta) {
+                Some(how) => Judgement::fail(how),
+                None if meta.mode & OTHERS != 0 => Judgement::fail(format!(
+                    "others than root may read the private key (mode {:04o})",
+                    meta.mode
+                )),
+                None => Judgement::pass("only root may read the private key"),
             }
-            None => Judgement::pass("only root may read the private key"),
-        }
-        .with(found.expected("0600, uid 0")))
-    })
+            .with(found.expected("0600, uid 0")))
+        },
+    )
 }
 
 /// `ssh/host-key-of-two-nodes`

@@ -54,19 +54,18 @@ pub(crate) fn root_login_from_everywhere(look: &Look<'_>) -> Judged {
             && situation.value("permitrootlogin") != "no"
             && is_let_in(situation, &connection, config)
     };
-    let judgement = match situations.each().find(open) {
-        Some(situation) => Judgement::fail(format!(
+    let judgement = if let Some(situation) = situations.each().find(open) {
+        Judgement::fail(format!(
             "root may log in from everywhere (PermitRootLogin is {}){}",
             situation.value("permitrootlogin"),
             of_connections(&situation)
         ))
-        .with_all(seen(sshd, &situation, &["permitrootlogin"])),
-        None => {
-            let base = situations.each().next();
-            let found: Vec<Evidence> =
-                base.iter().flat_map(|base| seen(sshd, base, &["permitrootlogin"])).collect();
-            Judgement::pass("root may log in from named addresses only, or not at all").with_all(found)
-        }
+        .with_all(seen(sshd, &situation, &["permitrootlogin"]))
+    } else {
+        let base = situations.each().next();
+        let found: Vec<Evidence> =
+            base.iter().flat_map(|base| seen(sshd, base, &["permitrootlogin"])).collect();
+        Judgement::pass("root may log in from named addresses only, or not at all").with_all(found)
     };
     look.one(Subject::node(), judgement)
 }
@@ -122,19 +121,18 @@ pub(crate) fn dead_sessions_stay(look: &Look<'_>) -> Judged {
         interval == 0 || count == 0 || interval.saturating_mul(count) > most
     };
     let keywords = ["clientaliveinterval", "clientalivecountmax"];
-    let judgement = match situations.each().find(stays) {
-        Some(situation) => Judgement::fail(format!(
+    let judgement = if let Some(situation) = situations.each().find(stays) {
+        Judgement::fail(format!(
             "a session whose client is gone does not end within {most} seconds (every {} seconds, {} times){}",
             situation.value("clientaliveinterval"),
             situation.value("clientalivecountmax"),
             of_connections(&situation)
         ))
-        .with_all(seen(sshd, &situation, &keywords)),
-        None => {
-            let base = situations.each().next();
-            let found: Vec<Evidence> = base.iter().flat_map(|base| seen(sshd, base, &keywords)).collect();
-            Judgement::pass(format!("a session whose client is gone ends within {most} seconds")).with_all(found)
-        }
+        .with_all(seen(sshd, &situation, &keywords))
+    } else {
+        let base = situations.each().next();
+        let found: Vec<Evidence> = base.iter().flat_map(|base| seen(sshd, base, &keywords)).collect();
+        Judgement::pass(format!("a session whose client is gone ends within {most} seconds")).with_all(found)
     };
     look.one(setting("clientaliveinterval"), judgement)
 }

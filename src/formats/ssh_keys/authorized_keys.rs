@@ -82,16 +82,15 @@ fn entry(line: u32, text: &str) -> Result<AuthorizedKey, &'static str> {
         options: BTreeSet::new(),
         line,
     };
-    let (key, comment) = match key(text) {
-        Some(found) => found,
-        None => {
-            let end = end_of_options(text).ok_or("has a quote that is not closed, sshd ignores the line")?;
-            let (options, rest) = text.split_at_checked(end).unwrap_or((text, ""));
-            let known = key(rest.trim_start_matches([' ', '\t']));
-            let known = known.ok_or("holds no key that sshd understands, it ignores the line")?;
-            take_options(&mut found, options)?;
-            known
-        }
+    let (key, comment) = if let Some(known) = key(text) {
+        known
+    } else {
+        let end = end_of_options(text).ok_or("has a quote that is not closed, sshd ignores the line")?;
+        let (options, rest) = text.split_at_checked(end).unwrap_or((text, ""));
+        let known = key(rest.trim_start_matches([' ', '\t']));
+        let known = known.ok_or("holds no key that sshd understands, it ignores the line")?;
+        take_options(&mut found, options)?;
+        known
     };
     found.key = key;
     comment.clone_into(&mut found.comment);
