@@ -234,9 +234,9 @@ impl Oracle {
         let usual = answers.get(&Question::new("").key()).unwrap().clone().unwrap();
         let mut text = usual.join("\n") + "\n";
         for (key, answer) in answers.iter() {
-            text += &match answer {
-                Err(_) => format!("\n{key} refused\n"),
-                Ok(lines) => format!("\n{key}\n{}", steps(&usual, lines)),
+            let _ = match answer {
+                Err(_) => write!(text, "\n{key} refused\n"),
+                Ok(lines) => write!(text, "\n{key}\n{}", steps(&usual, lines)),
             };
         }
         std::fs::write(results(release), text).unwrap();
@@ -271,19 +271,16 @@ fn steps(usual: &[String], lines: &[String]) -> String {
         *same = 0;
     };
     for line in lines {
-        match rest.iter().position(|one| one == line) {
-            Some(gone) => {
-                if gone > 0 {
-                    taken(&mut same, &mut text);
-                    let _ = writeln!(text, "-{gone}");
-                }
-                same += 1;
-                rest = rest.split_at(gone + 1).1;
-            }
-            None => {
+        if let Some(gone) = rest.iter().position(|one| one == line) {
+            if gone > 0 {
                 taken(&mut same, &mut text);
-                let _ = writeln!(text, "+{line}");
+                let _ = writeln!(text, "-{gone}");
             }
+            same += 1;
+            rest = rest.split_at(gone + 1).1;
+        } else {
+            taken(&mut same, &mut text);
+            let _ = writeln!(text, "+{line}");
         }
     }
     taken(&mut same, &mut text);
