@@ -23,7 +23,7 @@ use pve_audit::outcome::{SubjectKind, Verdict};
 use support::case::{check_files, run_and_list, run_on, tree};
 
 /// Files whose absence has a meaning of its own, so that a host without them is another host, not a damaged one.
-const ABSENCE_IS_A_STATE: [&str; 25] = [
+const ABSENCE_IS_A_STATE: [&str; 27] = [
     // A guest without a configuration does not exist (where no list of guests names it).
     "/qemu-server/",
     "/lxc/",
@@ -33,6 +33,9 @@ const ABSENCE_IS_A_STATE: [&str; 25] = [
     "/etc/vzdump.conf",
     // A drop-in of sshd that is not there sets nothing.
     "/etc/ssh/sshd_config.d/",
+    // A file with keys that is not there lets nobody in; the shared list of Proxmox VE is always there.
+    "/.ssh/authorized_keys",
+    "/etc/ssh/keys/",
     // The unit takes a missing one for no options (`EnvironmentFile=-`).
     "/etc/default/ssh",
     // Without a drop-in, and without a unit of the administrator, the packaged unit counts.

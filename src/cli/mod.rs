@@ -15,13 +15,14 @@ use jiff::Timestamp;
 use crate::catalogue::{self, Check, Severity};
 use crate::files::{Files, InputOutcome};
 use crate::formats::release::Release;
+use crate::formats::sshd::Specification;
 use crate::host::Host;
 use crate::host::firewall::reach::Target;
 use crate::live::Live;
 use crate::policy::Policy;
 use crate::report::text::Style;
 use crate::report::{self, Report, clean};
-use crate::show::{self, Question, Refusal};
+use crate::show::{self, Question, Refusal, Shown};
 
 /// A mistake in the options.
 const USAGE: u8 = 2;
@@ -95,7 +96,7 @@ enum Command {
         id: String,
     },
     /// Print effective facts: what the checks judge
-    Show(ShowArguments),
+    Show(Box<ShowArguments>),
 }
 
 #[derive(Debug, Args)]
@@ -116,6 +117,9 @@ struct ShowArguments {
     report: bool,
     #[command(flatten)]
     packet: Packet,
+    /// sshd: for this connection, as `sshd -T -C` takes it: user=root,addr=192.0.2.1
+    #[arg(long, value_name = "CONNECTION", value_parser = show::sshd::connection)]
+    connection: Option<Specification>,
 }
 
 /// One question of `show reach`.
@@ -248,7 +252,7 @@ fn show(
     out: &mut dyn Write,
     terminal: bool,
 ) -> Result<u8, Failure> {
-    let ShowArguments { fact, id, path, privilege, report, packet } = asked;
+    let ShowArguments { fact, id, path, privilege, report, packet, connection } = asked;
     let question =
         Question { ids: id.clone(), paths: path.clone(), privileges: privilege.clone(), report: *report };
     if *fact != show::Name::Access && question != Question::default() {
@@ -258,16 +262,19 @@ fn show(
     if *fact != show::Name::Reach && packet.from.is_some() {
         return Err(Failure::new(USAGE, "--from, --to and --port are for show reach"));
     }
+    if *fact != show::Name::Sshd && connection.is_some() {
+        return Err(Failure::new(USAGE, "--connection is for show sshd"));
+    }
     let host = open(&arguments.common)?;
     let now = arguments.common.now.unwrap_or_else(clock);
     host.set_clock(now);
     let as_json = json(&arguments.common, terminal);
     if let Packet { from: Some(from), to: Some(to), port: Some((protocol, port)) } = *packet {
         let asked = show::reach::Question { from, to, protocol, port };
-        return match show::reach::answer(&host, &asked, now.as_second()) {
-            Ok(shown) => printed(&shown.print(as_json), out),
-            Err(why) => Err(Failure::new(COULD_NOT_RUN, why)),
-        };
+        return answered(show::reach::answer(&host, &asked, now.as_second()), as_json, out);
+    }
+    if let Some(connection) = connection {
+        return answered(show::sshd::answer(&host, connection), as_json, out);
     }
     let mut buffered = io::BufWriter::new(out);
     let shown = show::write(&host, *fact, now, &question, as_json, &mut buffered)
@@ -278,6 +285,12 @@ fn show(
         Err(Refusal::Unknown(why)) => Err(Failure::new(COULD_NOT_RUN, why)),
         Err(Refusal::NotWritten(error)) => tolerate_closed_pipe(Err(error)).map(|()| 0),
     }
+}
+
+/// Prints the answer to a question.
+fn answered(answer: Result<Shown, String>, as_json: bool, out: &mut dyn Write) -> Result<u8, Failure> {
+    let shown = answer.map_err(|why| Failure::new(COULD_NOT_RUN, why))?;
+    printed(&shown.print(as_json), out)
 }
 
 fn open(common: &Common) -> Result<Host, Failure> {

@@ -65,6 +65,7 @@ pub mod section_config;
 pub mod shadow;
 pub mod shadow_cfg;
 mod shell;
+pub mod ssh_keys;
 pub mod sshd;
 pub mod storage_cfg;
 pub mod sysctl_conf;

@@ -22,6 +22,7 @@ pub mod kernels;
 pub mod mappings;
 pub mod network;
 pub mod proxy;
+pub mod ssh_keys;
 pub mod sshd;
 pub mod storage;
 pub mod system;
@@ -52,6 +53,7 @@ pub struct Host {
     certificates: certificates::Facts,
     network: network::Facts,
     sshd: sshd::Facts,
+    ssh_keys: ssh_keys::Facts,
     system: system::Facts,
     guests: guests::Facts,
     firewall: firewall::Facts,
@@ -82,6 +84,7 @@ impl Host {
             certificates: certificates::Facts::default(),
             network: network::Facts::default(),
             sshd: sshd::Facts::default(),
+            ssh_keys: ssh_keys::Facts::default(),
             system: system::Facts::default(),
             guests: guests::Facts::default(),
             firewall: firewall::Facts::default(),

@@ -4,7 +4,7 @@ mod access;
 mod apt;
 mod guests;
 pub mod reach;
-mod sshd;
+pub mod sshd;
 mod storage;
 
 use std::fmt;

@@ -31,6 +31,9 @@ const RSA_SIGNATURES: [&str; 2] = ["rsa-sha2-256", "rsa-sha2-512"];
 /// Bits of the key pve-cluster makes for root (`ssh-keygen -t rsa -b 4096`).
 const ROOT_KEY_BITS: u32 = 4096;
 
+/// Connections that must be able to log in at once: jobs and migrations of several guests start together.
+const STARTUPS: u32 = 10;
+
 /// The port of ssh, which no call of Proxmox VE changes.
 const PORT: &str = "22";
 
@@ -46,6 +49,7 @@ const TICKET: &str = "LC_PVE_TICKET";
 /// What no node can do any more.
 const LOGIN: &str = "the other nodes cannot log in here as root: migration, replication and consoles fail";
 const TUNNEL: &str = "live migration cannot tunnel through ssh";
+const BUSY: &str = "migrations and replications that start at once are refused";
 const CONSOLE: &str = "consoles of guests on this node do not open from other nodes";
 
 /// One setting the cluster depends on.
@@ -88,6 +92,13 @@ const RULES: &[Rule] = &[
     rule("listenaddress", LOGIN, |values, _| out_of_reach(values)),
     rule("authorizedkeysfile", LOGIN, |values, peer| without_roots_keys(values, peer.config)),
     rule("maxsessions", LOGIN, |values, _| is_any(values, &["0"])),
+    Rule {
+        severity: Severity::Medium,
+        ..rule("maxstartups", BUSY, |values, _| {
+            let first = values.first().and_then(|value| value.split(':').next());
+            Met::from(first.and_then(|first| first.parse::<u32>().ok()).is_some_and(|first| first < STARTUPS))
+        })
+    },
     rule("chrootdirectory", LOGIN, |values, _| has_none(values, &["none", "/"])),
     rule("ciphers", LOGIN, |values, _| has_none(values, &CLIENT_CIPHERS)),
     Rule {

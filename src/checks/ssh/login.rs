@@ -5,12 +5,13 @@ use std::collections::BTreeSet;
 use crate::catalogue::Severity;
 use crate::checks::{Judged, Look};
 use crate::formats::crypt_hash::PasswordField;
+use crate::formats::glob_pattern::Pattern;
 use crate::formats::sshd::{
     Attribute, Connection, Effective, Met, Situation, Situations, group_listed, user_listed,
 };
 use crate::host::Stop;
 use crate::host::sshd::Sshd;
-use crate::outcome::{Evidence, Judgement, Subject};
+use crate::outcome::{Evidence, Judgement, Subject, SubjectKind};
 
 use super::evidence;
 
@@ -19,10 +20,10 @@ const BY_PASSWORD: [&str; 4] =
     ["passwordauthentication", "kbdinteractiveauthentication", "usepam", "authenticationmethods"];
 
 /// The settings that decide whether a user is let in at all.
-const LISTS: [&str; 4] = ["denyusers", "allowusers", "denygroups", "allowgroups"];
+pub(super) const LISTS: [&str; 4] = ["denyusers", "allowusers", "denygroups", "allowgroups"];
 
 /// The values settings may have: in one situation one list each, over all situations several.
-trait Values<'e> {
+pub(super) trait Values<'e> {
     fn lists(&self, keyword: &str) -> Vec<Vec<&'e str>>;
 
     fn may_be(&self, keyword: &str, value: &str) -> bool {
@@ -57,7 +58,11 @@ fn takes_passwords<'e>(values: &impl Values<'e>) -> bool {
 }
 
 /// Whether the lists of users and groups may let the user in.
-fn is_let_in<'e>(values: &impl Values<'e>, connection: &Connection<'_>, config: &Effective) -> bool {
+pub(super) fn is_let_in<'e>(
+    values: &impl Values<'e>,
+    connection: &Connection<'_>,
+    config: &Effective,
+) -> bool {
     let users = |list: &Vec<&str>| user_listed(list, connection, config);
     let groups = |list: &Vec<&str>| group_listed(list, connection);
     let any = |keyword: &str, fine: &dyn Fn(&Vec<&str>) -> bool| values.lists(keyword).iter().any(fine);
@@ -115,14 +120,14 @@ fn by_weakest<'h>(
 }
 
 /// The words for the connections a situation is about.
-fn of_connections(situation: &Situation<'_>) -> String {
+pub(super) fn of_connections(situation: &Situation<'_>) -> String {
     situation
         .condition
         .map_or_else(String::new, |block| format!(" on connections of `Match {}`", block.text.trim()))
 }
 
 /// What a situation says about some settings.
-fn seen<'s>(
+pub(super) fn seen<'s>(
     sshd: &'s Sshd,
     situation: &'s Situation<'_>,
     keywords: &'s [&'s str],
@@ -137,9 +142,30 @@ pub(crate) fn root_login_with_password(look: &Look<'_>) -> Judged {
     let sshd = look.take(look.host.sshd())?;
     let config = sshd.in_force()?;
     note_doubts(look, sshd, &["permitrootlogin"]);
-    let groups = root_groups(look, config)?;
-    let connection = Connection { user: Some("root"), groups, ..Connection::default() };
-    let situations = situations(sshd, config, &connection)?;
+    // Where passwd is lost there is root all the same.
+    let mut names: BTreeSet<&str> = BTreeSet::from(["root"]);
+    match look.take(look.host.passwd()) {
+        Ok(passwd) => {
+            names.extend(passwd.entries.iter().filter(|one| one.uid == 0).map(|one| one.name.as_str()));
+        }
+        Err(Stop::Unknown(doubt)) => look.doubt(doubt),
+        Err(Stop::NotApplicable(_)) => {}
+    }
+    look.each(
+        names,
+        |name| Subject::new(SubjectKind::User, *name),
+        |look, name| login_of(look, sshd, config, name),
+    )
+}
+
+/// Whether one account with the rights of root can log in with a password: sshd asks `PermitRootLogin` for user id 0
+/// whatever the name, and the lists for the name.
+fn login_of(look: &Look<'_>, sshd: &Sshd, config: &Effective, name: &str) -> Result<Judgement, Stop> {
+    let groups =
+        if looks_at_groups(config) { Some(look.own(look.host.groups_of_account(name))?) } else { None };
+    let connection = Connection { user: Some(name), groups: groups.as_ref(), ..Connection::default() };
+    let too_many = || Stop::unknown(&sshd.path, "has more Match blocks than can be followed");
+    let situations = config.situations(&connection).ok_or_else(too_many)?;
     let weak = |situation: &Situation<'_>| {
         situation.may_be("permitrootlogin", "yes")
             && takes_passwords(situation)
@@ -152,28 +178,48 @@ pub(crate) fn root_login_with_password(look: &Look<'_>) -> Judged {
         let base = situations.each().next();
         let found: Vec<Evidence> =
             base.iter().flat_map(|base| seen(sshd, base, &["permitrootlogin"])).collect();
-        let judgement = Judgement::pass("sshd takes no password from root").with_all(found);
-        return look.one(Subject::node(), judgement);
+        return Ok(Judgement::pass(format!("sshd takes no password from {name}")).with_all(found));
     }
-    // Only now it matters whether root has one.
-    let root = look.take(look.host.root_password())?;
-    let usable = match root.password {
+    // Only now it matters whether there is one.
+    let password = look.own(look.host.password_of(name))?;
+    let usable = match password.password {
         PasswordField::Empty => situations.may_be("permitemptypasswords", "yes"),
-        password => password.is_usable(),
+        field => field.is_usable(),
     };
     if !usable {
-        let judgement = Judgement::pass("sshd takes a password from root, but root has none that fits");
-        return look.one(Subject::node(), judgement.at(root.path, root.line));
+        let what = format!("sshd takes a password from {name}, but {name} has none that fits");
+        return Ok(Judgement::pass(what).at(password.path, password.line));
     }
+    let rights = if name == "root" { "root" } else { "an account with the rights of root" };
+    let named = if name == "root" { String::new() } else { format!(", {name},") };
     let fail = |situation: &Situation<'_>| {
-        Judgement::fail(format!("root can log in with a password{}", of_connections(situation)))
+        let from = bound_to_hosts(situation, &connection);
+        let what = format!("{rights}{named} can log in with a password{}{from}", of_connections(situation));
+        Judgement::fail(what)
             .with_all(seen(sshd, situation, &["permitrootlogin", "passwordauthentication"]))
-            .with_all(seen(sshd, situation, &["kbdinteractiveauthentication"]))
+            .with_all(seen(sshd, situation, &["kbdinteractiveauthentication", "allowusers"]))
     };
-    look.one(
-        Subject::node(),
-        by_weakest(&situations, &weak, may_be_weak, &fail, "sshd takes no password from root"),
-    )
+    let pass = format!("sshd takes no password from {name}");
+    Ok(by_weakest(&situations, &weak, may_be_weak, &fail, &pass))
+}
+
+/// The words for the hosts to which `AllowUsers` binds the user, if it does.
+fn bound_to_hosts(situation: &Situation<'_>, connection: &Connection<'_>) -> String {
+    let values = situation.values("allowusers");
+    let hosts: Vec<&str> = values
+        .iter()
+        .filter_map(|pattern| pattern.split_once('@'))
+        .filter(|(user, _)| connection.user.is_some_and(|name| matches_pattern(user, name)))
+        .map(|(_, hosts)| hosts)
+        .collect();
+    let free = values.iter().any(|pattern| {
+        !pattern.contains('@') && connection.user.is_some_and(|name| matches_pattern(pattern, name))
+    });
+    if free || hosts.is_empty() { String::new() } else { format!(" from {}", hosts.join(", ")) }
+}
+
+fn matches_pattern(pattern: &str, name: &str) -> bool {
+    Pattern::new(pattern).matches(name)
 }
 
 /// `ssh/password-authentication`

@@ -1,10 +1,24 @@
 //! Checks of the SSH server.
 
 mod cluster;
+mod host_keys;
+mod keys;
 mod login;
+mod settings;
 
 pub(crate) use cluster::hardening_breaks_the_cluster;
+pub(crate) use host_keys::{
+    host_key_not_known_to_the_cluster, host_key_of_two_nodes, host_key_readable, host_key_weak, weak_moduli,
+};
+pub(crate) use keys::{
+    keys_from_elsewhere, root_key_of_removed_node, root_key_of_unknown_owner,
+    root_key_restriction_without_effect, root_key_weak, root_keys_not_shared, root_keys_writable,
+};
 pub(crate) use login::{empty_passwords, password_authentication, root_login_with_password};
+pub(crate) use settings::{
+    configuration_writable, dead_sessions_stay, no_list_of_users, options_beside_the_configuration,
+    root_login_from_everywhere, setting_swallowed_by_match, too_many_unauthenticated_connections,
+};
 
 use std::collections::BTreeMap;
 

@@ -17,6 +17,7 @@ mod numbers;
 mod options;
 mod print;
 mod read;
+mod specification;
 mod state;
 #[cfg(test)]
 mod tests;
@@ -28,6 +29,7 @@ use std::sync::Arc;
 
 pub use command_line::CommandLine;
 pub use connection::{Connection, Met, Situation, Situations, group_listed, user_listed};
+pub use specification::Specification;
 
 /// The file sshd reads unless `-f` names another.
 pub const MAIN_FILE: &str = "/etc/ssh/sshd_config";
@@ -205,7 +207,8 @@ pub struct MatchBlock {
     pub source: Source,
     /// The block whose Include brought this one in: it must apply, too. An index into [`Effective::blocks`].
     pub within: Option<usize>,
-    /// Whether the block applies to every connection (`Match all`), and so counts in the global settings.
+    /// Whether the block applies to the connection that was asked about, and so counts in the values; to every
+    /// connection (`Match all`) where none was.
     pub applies: bool,
     /// The settings in the block, those of files it includes with them.
     pub settings: Vec<BlockSetting>,
@@ -222,6 +225,8 @@ pub struct BlockSetting {
     pub source: Source,
     /// Its rank among all lines of all files: of two matching blocks the lower rank wins.
     pub order: u32,
+    /// Whether blanks stand before it, which tells people that it belongs to the block, and sshd nothing.
+    pub indented: bool,
 }
 
 /// What sshd makes of its configuration.
@@ -230,7 +235,7 @@ pub struct Effective {
     /// The release it was read as.
     pub version: Version,
     /// Every setting that has a value, by the lower case name `sshd -T` prints: what is set outside of Match
-    /// blocks, overridden by `Match all`, completed by the defaults.
+    /// blocks, overridden by the Match blocks that apply, completed by the defaults.
     pub values: BTreeMap<&'static str, Vec<Value>>,
     /// The Match blocks in file order.
     pub blocks: Vec<MatchBlock>,
@@ -274,7 +279,7 @@ impl Effective {
         self.values.iter().map(|(setting, values)| ((*setting).to_owned(), texts(values))).collect()
     }
 
-    /// The lines `sshd -T` prints, sorted by setting; of `SetEnv` only the names.
+    /// The lines `sshd -T` prints, in its order; of `SetEnv` only the names.
     pub fn lines(&self) -> Vec<String> {
         print::lines(self)
     }
@@ -302,19 +307,21 @@ pub fn evaluate(
     version: Version,
     include: &mut dyn FnMut(&str) -> Vec<Included>,
 ) -> Effective {
-    evaluate_with(&CommandLine::default(), main_path, text, version, include)
+    evaluate_with(&CommandLine::default(), &Specification::default(), main_path, text, version, include)
 }
 
-/// As [`evaluate`], with the options sshd is started with, which come before the file.
+/// As [`evaluate`], with the options sshd is started with, which come before the file, and for one connection: Match
+/// blocks whose criteria it meets count in the values.
 ///
 /// The caller reads the file [`CommandLine::config`] names, if it names one.
 pub fn evaluate_with(
     command_line: &CommandLine,
+    connection: &Specification,
     main_path: &str,
     text: &str,
     version: Version,
     include: &mut dyn FnMut(&str) -> Vec<Included>,
 ) -> Effective {
-    let walked = walk::walk(main_path, text, version, include);
+    let walked = walk::walk(main_path, text, version, connection, include);
     state::evaluate(walked, command_line, version)
 }

@@ -52,16 +52,17 @@ impl Problems {
 
 /// Evaluates what the files say.
 pub(super) fn evaluate(walked: Walked, command_line: &CommandLine, version: Version) -> Effective {
-    let Walked { directives, mut blocks, problems, ignored, complete } = walked;
+    let Walked { directives, mut blocks, at_start, problems, ignored, complete } = walked;
     let mut problems = Problems { all: problems, known: BTreeSet::new() };
     let mut options = Options::new(version);
     take_command_line(&mut options, command_line, &mut problems);
     let applies: Vec<bool> = blocks.iter().map(|block| block.applies).collect();
-    let in_force =
-        |directive: &Directive| directive.block.is_none_or(|index| applies.get(index) == Some(&true));
+    let in_force = |directive: &Directive, met: &[bool]| {
+        directive.block.is_none_or(|index| met.get(index) == Some(&true))
+    };
 
     for directive in &directives {
-        let active = in_force(directive);
+        let active = in_force(directive, &at_start);
         for doubt in &directive.reading.doubts {
             problems.leave_open(&directive.source, doubt.clone(), directive.keyword.setting);
         }
@@ -90,7 +91,7 @@ pub(super) fn evaluate(walked: Walked, command_line: &CommandLine, version: Vers
     for directive in
         directives.iter().filter(|directive| directive.block.is_some() || directive.keyword.in_match)
     {
-        let active = directive.block.is_some() && in_force(directive);
+        let active = directive.block.is_some() && in_force(directive, &applies);
         if active || directive.keyword.in_match {
             let fault = matched.apply(directive.keyword, &directive.reading, &directive.source, active);
             problems.add_fault(&directive.source, fault);
@@ -307,6 +308,7 @@ fn fill_blocks(
             values,
             source: directive.source.clone(),
             order,
+            indented: directive.indented,
         });
     }
 }

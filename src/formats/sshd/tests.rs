@@ -311,7 +311,8 @@ fn files_that_include_each_other_many_times_end_the_reading() {
 fn the_command_line_beats_the_file_where_the_first_wins() {
     let options = CommandLine::from_sshd_opts("-o PermitRootLogin=no -o AllowUsers=x -p 2222");
     let main = "Port 22\nPermitRootLogin yes\nAllowUsers y\n";
-    let effective = evaluate_with(&options, MAIN, main, Version::V9_2, &mut |_| Vec::new());
+    let effective =
+        evaluate_with(&options, &Specification::default(), MAIN, main, Version::V9_2, &mut |_| Vec::new());
     assert_eq!(values(&effective, "permitrootlogin"), "no");
     assert_eq!(effective.value_of("permitrootlogin").unwrap().source, Source::CommandLine);
     assert_eq!(values(&effective, "allowusers"), "x y");
@@ -330,7 +331,8 @@ fn the_value_of_an_environment_variable_never_leaves_the_parser() {
     }
     for option in ["-oSetEnv=A=hunter2", "-o 'SetEnv \"A=hunter2'", "-o 'Bogus hunter2'"] {
         let options = CommandLine::from_sshd_opts(option);
-        let effective = evaluate_with(&options, MAIN, "", Version::V9_2, &mut |_| Vec::new());
+        let effective =
+            evaluate_with(&options, &Specification::default(), MAIN, "", Version::V9_2, &mut |_| Vec::new());
         assert!(!format!("{options:?}{effective:?}").contains(secret), "{option}");
     }
 }

@@ -1,15 +1,16 @@
 //! From files to one list of directives: Include is followed, Match blocks are numbered.
 //!
 //! Which lines are read does not depend on any value, so files are walked once and the list is then evaluated for
-//! the global settings and for the Match blocks that always apply.
+//! the global settings and for the Match blocks that apply.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::address::{Verdict, list_is_valid, matches_list};
+use super::address::list_is_valid;
 use super::keywords::{Keyword, Kind, find};
 use super::numbers::port;
 use super::read::{Reading, read};
+use super::specification::Specification;
 use super::tokens::{Args, Line, delimited, logical_lines, split_keyword, strip_end};
 use super::{Attribute, Criterion, IgnoredLine, Included, MatchBlock, Problem, Read, Source, Version};
 use crate::formats::shown;
@@ -45,12 +46,16 @@ pub(super) struct Directive {
     pub(super) source: Source,
     /// The Match block it stands in.
     pub(super) block: Option<usize>,
+    /// Whether blanks stand before it, which means nothing to sshd.
+    pub(super) indented: bool,
 }
 
 /// Everything the files say, in the order sshd reads it.
 pub(super) struct Walked {
     pub(super) directives: Vec<Directive>,
     pub(super) blocks: Vec<MatchBlock>,
+    /// Whether each block applies before there is a connection: when sshd starts.
+    pub(super) at_start: Vec<bool>,
     pub(super) problems: Vec<Problem>,
     pub(super) ignored: Vec<IgnoredLine>,
     pub(super) complete: bool,
@@ -61,17 +66,20 @@ pub(super) fn walk(
     path: &str,
     text: &str,
     version: Version,
+    connection: &Specification,
     include: &mut dyn FnMut(&str) -> Vec<Included>,
 ) -> Walked {
     let nothing = Walked {
         directives: Vec::new(),
         blocks: Vec::new(),
+        at_start: Vec::new(),
         problems: Vec::new(),
         ignored: Vec::new(),
         complete: true,
     };
     let mut walker = Walker {
         version,
+        connection,
         include,
         seen: BTreeMap::new(),
         walked: nothing,
@@ -79,6 +87,7 @@ pub(super) fn walk(
         files: MOST_FILES,
         bytes: MOST_BYTES,
         stopped: false,
+        indented: false,
     };
     walker.file(&Arc::from(path), text, 0, None);
     walker.walked
@@ -86,6 +95,7 @@ pub(super) fn walk(
 
 struct Walker<'i> {
     version: Version,
+    connection: &'i Specification,
     include: &'i mut dyn FnMut(&str) -> Vec<Included>,
     /// What each pattern expanded to: sshd keeps it, too.
     seen: BTreeMap<String, Arc<[Included]>>,
@@ -94,6 +104,8 @@ struct Walker<'i> {
     files: usize,
     bytes: usize,
     stopped: bool,
+    /// Whether blanks stand before the line at hand.
+    indented: bool,
 }
 
 impl Walker<'_> {
@@ -103,6 +115,7 @@ impl Walker<'_> {
 
     fn file(&mut self, path: &Arc<str>, text: &str, depth: usize, outer: Option<usize>) {
         let mut block = outer;
+        let raw: Vec<&str> = text.split('\n').collect();
         for (line, content) in logical_lines(text, self.version) {
             let source = Source::File { path: Arc::clone(path), line };
             if self.stopped {
@@ -112,6 +125,8 @@ impl Walker<'_> {
                 return self.give_up(&source);
             }
             self.lines -= 1;
+            let at = usize::try_from(line).unwrap_or(usize::MAX).saturating_sub(1);
+            self.indented = raw.get(at).is_some_and(|raw| raw.starts_with([' ', '\t']));
             if content.contains('\u{fffd}') {
                 self.problem(
                     &source,
@@ -176,6 +191,7 @@ impl Walker<'_> {
                     reading,
                     source: source.clone(),
                     block: *block,
+                    indented: self.indented,
                 });
             }
         }
@@ -258,7 +274,13 @@ impl Walker<'_> {
             self.problem(source, what, false);
         }
         let outer = within.and_then(|index| self.walked.blocks.get(index)).is_none_or(|block| block.applies);
-        let applies = fault.is_none() && outer && criteria.iter().all(always_met);
+        let outer_at_start = within.and_then(|index| self.walked.at_start.get(index)).is_none_or(|met| *met);
+        let met = |connection: &Specification| {
+            fault.is_none() && criteria.iter().all(|criterion| connection.meets(criterion, self.version))
+        };
+        let applies = outer && met(self.connection);
+        let at_start = outer_at_start && met(&Specification::default());
+        self.walked.at_start.push(at_start);
         if let Some(what) = fault {
             self.problem(source, what, true);
         }
@@ -266,15 +288,6 @@ impl Walker<'_> {
             MatchBlock { text, criteria, source: source.clone(), within, applies, settings: Vec::new() };
         self.walked.blocks.push(block);
         self.walked.blocks.len() - 1
-    }
-}
-
-/// Whether a criterion is met whatever the connection is.
-fn always_met(criterion: &Criterion) -> bool {
-    match criterion.attribute {
-        Attribute::All => true,
-        Attribute::Version => matches_list(RELEASE, &criterion.argument) == Verdict::Yes,
-        _ => false,
     }
 }
 

@@ -135,7 +135,7 @@ pub struct BindPassword {
     pub in_old_place: bool,
 }
 
-/// The password of root on this node.
+/// The password of root, or of another local account, on this node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RootPassword {
     /// What the field holds.
@@ -351,16 +351,19 @@ impl Host {
 
     /// The password of root: that of `/etc/passwd` if a hash stands there, else that of `/etc/shadow`.
     pub fn root_password(&self) -> &Fact<RootPassword> {
-        self.access.root_password.get_or_init(|| {
-            Fact::gather(&self.files, |gather| {
-                let missing = |path| Stop::unknown(path, "has no entry for root");
-                let account = gather.take(self.passwd())?.by_name("root").ok_or_else(|| missing(PASSWD))?;
-                if let PasswdPassword::Here(password) = account.password {
-                    return Ok(RootPassword { password, path: PASSWD, line: account.line });
-                }
-                let entry = gather.take(self.shadow())?.by_name("root").ok_or_else(|| missing(SHADOW))?;
-                Ok(RootPassword { password: entry.password, path: SHADOW, line: entry.line })
-            })
+        self.access.root_password.get_or_init(|| self.password_of("root"))
+    }
+
+    /// The password of a local account, from the same places.
+    pub fn password_of(&self, name: &str) -> Fact<RootPassword> {
+        Fact::gather(&self.files, |gather| {
+            let missing = |path| Stop::unknown(path, format!("has no entry for {name}"));
+            let account = gather.take(self.passwd())?.by_name(name).ok_or_else(|| missing(PASSWD))?;
+            if let PasswdPassword::Here(password) = account.password {
+                return Ok(RootPassword { password, path: PASSWD, line: account.line });
+            }
+            let entry = gather.take(self.shadow())?.by_name(name).ok_or_else(|| missing(SHADOW))?;
+            Ok(RootPassword { password: entry.password, path: SHADOW, line: entry.line })
         })
     }
 }

@@ -17,6 +17,7 @@ use crate::formats::release::Release;
 use crate::formats::sshd::{self, Effective, Problem, Source, Version};
 
 use include::Includes;
+pub use service::Socket;
 
 /// The package of the daemon.
 const PACKAGE: &str = "openssh-server";
@@ -51,6 +52,8 @@ pub struct Sshd {
     pub drop_ins: Vec<String>,
     /// Whether the release of sshd is one whose reading is known, and installed.
     pub release_is_known: bool,
+    /// What systemd listens on for sshd; then no `Port` and no `ListenAddress` counts.
+    pub socket: Option<Socket>,
 }
 
 impl Sshd {
@@ -105,10 +108,26 @@ impl Host {
     /// openssh-server is installed and its `sshd_config` is missing, sshd does not start: that is unknown, not the
     /// defaults.
     pub fn sshd(&self) -> &Fact<Sshd> {
-        self.sshd.sshd.get_or_init(|| Fact::gather(&self.files, |gather| self.read_sshd(gather)))
+        let nothing = sshd::Specification::default();
+        self.sshd.sshd.get_or_init(|| Fact::gather(&self.files, |gather| self.read_sshd(gather, &nothing)))
     }
 
-    fn read_sshd(&self, gather: &mut Gather<'_>) -> Result<Sshd, Stop> {
+    /// The same for one connection, with the groups its user has here: the Match blocks it meets count.
+    pub fn sshd_for(&self, connection: &sshd::Specification) -> Fact<Sshd> {
+        Fact::gather(&self.files, |gather| {
+            let mut connection = connection.clone();
+            if let Some(user) = connection.user.as_deref().filter(|_| connection.groups.is_none()) {
+                match self.groups_of(gather, user) {
+                    Ok(groups) => connection.groups = groups,
+                    Err(Stop::Unknown(doubt)) => gather.doubt(doubt),
+                    Err(stop @ Stop::NotApplicable(_)) => return Err(stop),
+                }
+            }
+            self.read_sshd(gather, &connection)
+        })
+    }
+
+    fn read_sshd(&self, gather: &mut Gather<'_>, connection: &sshd::Specification) -> Result<Sshd, Stop> {
         let (version, release_is_known) = self.sshd_version(gather)?;
         let service = service::read(gather);
         let path = match &service.command_line.config {
@@ -122,12 +141,13 @@ impl Host {
             gather.doubt(Doubt::about(&path, "is empty: its content may have been lost"));
         }
         let mut includes = Includes::new(gather, &path, &text);
-        let config = sshd::evaluate_with(&service.command_line, &path, &text, version, &mut |pattern| {
-            includes.expand(pattern)
-        });
+        let mut include = |pattern: &str| includes.expand(pattern);
+        let config =
+            sshd::evaluate_with(&service.command_line, connection, &path, &text, version, &mut include);
         let files = includes.files();
         let sshd = Sshd {
             options_path: service.path,
+            socket: service.socket,
             files,
             drop_ins: drop_ins(gather),
             path,
@@ -200,19 +220,26 @@ impl Host {
 
     /// The names of all groups of root.
     pub fn root_groups(&self) -> &Fact<BTreeSet<String>> {
-        self.sshd.root_groups.get_or_init(|| {
-            Fact::gather(&self.files, |gather| {
-                let passwd = gather.take(self.passwd())?;
-                let root =
-                    passwd.by_name("root").ok_or_else(|| Stop::unknown(PASSWD, "has no entry for root"))?;
-                let text = gather.required(GROUP)?;
-                let groups = gather.parsed(GROUP, group::parse(&text));
-                let own = groups.by_gid(root.gid).map(|group| group.name.clone());
-                let member =
-                    groups.entries.iter().filter(|group| group.members.iter().any(|name| name == "root"));
-                Ok(member.map(|group| group.name.clone()).chain(own).collect())
-            })
+        self.sshd.root_groups.get_or_init(|| self.groups_of_account("root"))
+    }
+
+    /// The names of all groups of an account.
+    pub fn groups_of_account(&self, name: &str) -> Fact<BTreeSet<String>> {
+        Fact::gather(&self.files, |gather| {
+            let groups = self.groups_of(gather, name)?;
+            groups.ok_or_else(|| Stop::unknown(PASSWD, format!("has no entry for {name}")))
         })
+    }
+
+    /// The names of all groups of a user; `None` for one who is not in passwd.
+    fn groups_of(&self, gather: &mut Gather<'_>, user: &str) -> Result<Option<BTreeSet<String>>, Stop> {
+        let passwd = gather.take(self.passwd())?;
+        let Some(account) = passwd.by_name(user) else { return Ok(None) };
+        let text = gather.required(GROUP)?;
+        let groups = gather.parsed(GROUP, group::parse(&text));
+        let own = groups.by_gid(account.gid).map(|group| group.name.clone());
+        let member = groups.entries.iter().filter(|group| group.members.iter().any(|name| name == user));
+        Ok(Some(member.map(|group| group.name.clone()).chain(own).collect()))
     }
 }
 

@@ -41,6 +41,19 @@ const UNIT: &str = "ssh.service";
 /// The names of folders with drop-ins of the unit, those of a name before those of the next.
 const DROP_INS: [&str; 3] = ["ssh.service.d", "sshd.service.d", "service.d"];
 
+/// The socket that starts the daemon when somebody connects. Debian ships it and leaves it disabled.
+const SOCKET: &str = "ssh.socket";
+
+/// As [`DROP_INS`], of the socket.
+const SOCKET_DROP_INS: [&str; 2] = ["ssh.socket.d", "socket.d"];
+
+/// `ListenStream=` of the socket Debian ships, in all three releases: on every address.
+const LISTEN_STREAM: &str = "22";
+
+/// Where a link to the socket makes systemd listen from the start.
+const ENABLED: [&str; 2] =
+    ["/etc/systemd/system/sockets.target.wants", "/etc/systemd/system/sockets.target.requires"];
+
 /// The units whose command is followed.
 const FOLLOWED: [&str; 2] = [UNIT, "sshd.service"];
 
@@ -52,12 +65,23 @@ pub(super) struct Service {
     pub(super) command_line: CommandLine,
     /// The file the options come from.
     pub(super) path: String,
+    /// What systemd listens on for it.
+    pub(super) socket: Option<Socket>,
+}
+
+/// What systemd listens on for sshd.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Socket {
+    /// The addresses, as [`SOCKET`] names them: a port alone is that port on every address.
+    pub listens: Vec<String>,
+    /// The file that says so, and the line where it is not Debian's own.
+    pub place: (String, Option<u32>),
 }
 
 /// Reads the unit as the administrator changed it.
 pub(super) fn read(gather: &mut Gather<'_>) -> Service {
     other_daemons(gather);
-    let files = unit_files(gather);
+    let files = unit_files(gather, UNIT, &DROP_INS);
     let texts: Vec<(&str, &str)> = files.iter().map(|(path, text)| (path.as_str(), &**text)).collect();
     let conf = systemd_conf::merge(&texts);
     for (path, issue) in &conf.issues {
@@ -91,14 +115,38 @@ pub(super) fn read(gather: &mut Gather<'_>) -> Service {
     Service {
         command_line: command_line.unwrap_or_default(),
         path: path.unwrap_or_else(|| ENVIRONMENT.to_owned()),
+        socket: socket(gather),
     }
 }
 
-/// The unit that replaces the shipped one, if there is one, then the drop-ins sorted by name.
-fn unit_files(gather: &mut Gather<'_>) -> Vec<(String, Text)> {
+/// The socket, where it is enabled.
+fn socket(gather: &mut Gather<'_>) -> Option<Socket> {
+    let link = ENABLED.iter().map(|folder| format!("{folder}/{SOCKET}"));
+    let link = link.into_iter().find(|path| gather.files().link(path).is_ok())?;
+    let files = unit_files(gather, SOCKET, &SOCKET_DROP_INS);
+    let texts: Vec<(&str, &str)> = files.iter().map(|(path, text)| (path.as_str(), &**text)).collect();
+    let conf = systemd_conf::merge(&texts);
+    for (path, issue) in &conf.issues {
+        gather.doubt(Doubt::at(path, issue.line, issue.what.clone()));
+    }
+    let replaced = texts.first().is_some_and(|(path, _)| path.ends_with(&format!("/{SOCKET}")));
+    let listening = in_force((!replaced).then_some(LISTEN_STREAM), conf.all("Socket", "ListenStream"));
+    let place = listening.iter().find_map(|one| one.place);
+    Some(Socket {
+        place: place.map_or((link, None), |(path, line)| (path.to_owned(), Some(line))),
+        listens: listening.iter().map(|one| one.value.to_owned()).collect(),
+    })
+}
+
+/// The unit that replaces the shipped one, or it itself, if there is one, then the drop-ins sorted by name.
+fn unit_files(
+    gather: &mut Gather<'_>,
+    unit: &'static str,
+    drop_in_folders: &[&'static str],
+) -> Vec<(String, Text)> {
     let mut drop_ins: BTreeMap<String, String> = BTreeMap::new();
     let named = |name: &'static str| FOLDERS.iter().map(move |folder| format!("{folder}/{name}"));
-    for folder in DROP_INS.into_iter().flat_map(named) {
+    for folder in drop_in_folders.iter().copied().flat_map(named) {
         for entry in gather.folder(&folder) {
             if entry.name.rsplit_once('.').is_some_and(|(_, end)| end == "conf") {
                 drop_ins.entry(entry.name.clone()).or_insert_with(|| format!("{folder}/{}", entry.name));
@@ -106,7 +154,7 @@ fn unit_files(gather: &mut Gather<'_>) -> Vec<(String, Text)> {
         }
     }
     let mut files = Vec::new();
-    if let Some(unit) = named(UNIT).find_map(|path| unit_file(gather, &path)) {
+    if let Some(unit) = named(unit).find_map(|path| unit_file(gather, &path)) {
         files.push(unit);
     }
     files.extend(drop_ins.into_values().filter_map(|path| unit_file(gather, &path)));
