@@ -273,7 +273,7 @@ fn ranks_go_from_nothing_to_administrator_and_weigh_accordingly() {
 
 #[test]
 fn every_rule_has_a_name_of_its_own_a_sentence_and_a_source() {
-    let mut seen = std::collections::BTreeSet::new();
+    let mut seen = BTreeSet::new();
     let mut last = "";
     for rule in rules::all() {
         assert!(seen.insert(rule.id) || rule.id == last, "{}", rule.id);
