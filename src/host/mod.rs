@@ -25,6 +25,7 @@ pub mod proxy;
 pub mod sshd;
 pub mod storage;
 pub mod system;
+pub mod updates;
 
 use std::cell::OnceCell;
 
@@ -52,6 +53,7 @@ pub struct Host {
     network: network::Facts,
     sshd: sshd::Facts,
     system: system::Facts,
+    updates: updates::Facts,
     guests: guests::Facts,
     firewall: firewall::Facts,
     proxy: proxy::Facts,
@@ -81,6 +83,7 @@ impl Host {
             network: network::Facts::default(),
             sshd: sshd::Facts::default(),
             system: system::Facts::default(),
+            updates: updates::Facts::default(),
             guests: guests::Facts::default(),
             firewall: firewall::Facts::default(),
             proxy: proxy::Facts::default(),
