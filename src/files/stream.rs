@@ -66,7 +66,10 @@ mod tests {
         tree.insert("/d", Node::folder());
         let files = Files::memory(tree);
         assert_eq!(files.stream("/a", 100_000, all), Ok(Some(100_000)));
-        assert_eq!(files.stream("/a", 99_999, all).unwrap_err().kind, TroubleKind::TooLarge { limit: 99_999 });
+        assert_eq!(
+            files.stream("/a", 99_999, all).unwrap_err().kind,
+            TroubleKind::TooLarge { limit: 99_999 }
+        );
         assert_eq!(files.stream("/b", 1, all).unwrap_err().kind, TroubleKind::Missing);
         assert_eq!(files.stream("/d", 1, all).unwrap_err().kind, TroubleKind::NotAFile);
         let outcomes: Vec<_> = files.inputs().into_iter().map(|input| input.outcome).collect();

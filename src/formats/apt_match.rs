@@ -25,8 +25,8 @@ pub struct Archive {
     pub has_point_releases: bool,
     /// The component of its packages.
     pub component: String,
-    /// The architecture of its packages; empty where that is not told, which is every one.
-    pub architecture: String,
+    /// The architecture of its packages; `None` where that may be any.
+    pub architecture: Option<String>,
     /// The host it comes from, empty for local files.
     pub host: String,
     /// It has no Release file: dpkg's status file, whose component is `now`, or a list that came without one. apt
@@ -83,7 +83,10 @@ pub fn release(data: &str, archive: &Archive) -> Option<bool> {
             'n' => expression(pattern, &archive.codename)?,
             'l' => expression(pattern, &archive.label)?,
             'c' => expression(pattern, &archive.component)?,
-            'b' => archive.architecture.is_empty() || expression(pattern, &archive.architecture)?,
+            'b' => match &archive.architecture {
+                Some(architecture) => expression(pattern, architecture)?,
+                None => true,
+            },
             _ => true,
         };
         if !matches {
@@ -240,8 +243,7 @@ mod tests {
 
     #[test]
     fn without_a_release_file_the_component_is_the_suite() {
-        let status =
-            Archive { component: "now".to_owned(), has_no_release_file: true, ..Archive::default() };
+        let status = Archive { component: "now".to_owned(), has_no_release_file: true, ..Archive::default() };
         assert_eq!(["now", "a=now", "c=now"].map(|data| release(data, &status)), [Some(true); 3]);
         assert_eq!(["o=Debian", "n=now", "13"].map(|data| release(data, &status)), [Some(false); 3]);
         assert_eq!(origin("", &status), Some(false));

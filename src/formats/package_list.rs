@@ -212,10 +212,7 @@ mod tests {
     #[test]
     fn the_fields_of_a_version_are_read() {
         let stanza = Stanza::parse(OPENSSL.as_bytes());
-        assert_eq!(
-            (stanza.package, stanza.version, stanza.architecture),
-            ("openssl", "3.5.1-1+b1", "amd64")
-        );
+        assert_eq!((stanza.package, stanza.version, stanza.architecture), ("openssl", "3.5.1-1+b1", "amd64"));
         assert_eq!(stanza.source(), ("openssl", "3.5.1-1"));
         assert_eq!(leading_name(OPENSSL.as_bytes()), Some(&b"openssl"[..]));
         assert!(!stanza.damaged);

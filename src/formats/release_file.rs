@@ -106,7 +106,8 @@ pub fn parse(text: &str) -> Parsed<ReleaseFile> {
         valid_until: text("Valid-Until"),
         not_automatic: flag("NotAutomatic"),
         but_automatic_upgrades: flag("ButAutomaticUpgrades"),
-        all_in_every_list: words(stanza.text("No-Support-for-Architecture-all")).any(|word| word == "Packages"),
+        all_in_every_list: words(stanza.text("No-Support-for-Architecture-all"))
+            .any(|word| word == "Packages"),
         lists: lists(stanza),
         clearsigned,
         whole,
@@ -129,7 +130,8 @@ fn lists(stanza: &Stanza) -> BTreeMap<String, u64> {
     let line = |line: &str| {
         let mut words = words(line);
         let (_, size, path) = (words.next()?, words.next()?, words.next()?);
-        let is_list = path.strip_suffix("Packages").is_some_and(|start| start.is_empty() || start.ends_with('/'));
+        let is_list =
+            path.strip_suffix("Packages").is_some_and(|start| start.is_empty() || start.ends_with('/'));
         Some((path.to_owned(), size.parse().ok().filter(|_| is_list)?))
     };
     table.unwrap_or_default().lines().filter_map(line).collect()
@@ -285,7 +287,10 @@ mod tests {
             " 00 1 main/x\n 00  20 main/binary-amd64/Packages\n 00 3 main/binary-amd64/Packages.xz\n",
         );
         let release = parse(&text).value;
-        assert_eq!(release.lists.into_iter().collect::<Vec<_>>(), [("main/binary-amd64/Packages".to_owned(), 20)]);
+        assert_eq!(
+            release.lists.into_iter().collect::<Vec<_>>(),
+            [("main/binary-amd64/Packages".to_owned(), 20)]
+        );
         assert!(release.whole && !release.all_in_every_list);
         let head = parse(&text.replace("-----BEGIN PGP SIGNATURE-----", "")).value;
         assert!(!head.whole);

@@ -83,8 +83,7 @@ impl Named {
             None => (text, None),
         };
         let is_pattern = (text.starts_with('/') && text.ends_with('/')) || text.contains(['*', '[', '?']);
-        let name =
-            if is_pattern { Name::Matches(Pattern::new(text)?) } else { Name::Is(text.to_owned()) };
+        let name = if is_pattern { Name::Matches(Pattern::new(text)?) } else { Name::Is(text.to_owned()) };
         Some(Self { source, name, architecture })
     }
 }

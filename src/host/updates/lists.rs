@@ -121,10 +121,8 @@ pub(super) fn read(
     let mut lists: Vec<List> = Vec::new();
     for target in targets(sources, architectures) {
         let entry = &target.source.entry;
-        let release = releases
-            .entry(entry.release_uri())
-            .or_insert_with(|| take_release(host, gather, entry))
-            .clone();
+        let release =
+            releases.entry(entry.release_uri()).or_insert_with(|| take_release(host, gather, entry)).clone();
         let name = entry.list_file(&target.path);
         let found = ENDINGS.iter().find(|(ending, _)| names.contains(&format!("{name}{ending}")));
         let mut list = list(&target, release.as_ref());
@@ -166,7 +164,7 @@ fn list(target: &Target<'_>, release: Option<&ReleaseFile>) -> List {
         version: text(|release| &release.version),
         has_point_releases: false,
         component: entry.component.clone().unwrap_or_default(),
-        architecture: target.architecture.clone(),
+        architecture: Some(target.architecture.clone()),
         host: Uri::parse(&entry.uri).host,
         has_no_release_file: release.is_none(),
     };
@@ -194,7 +192,10 @@ fn read_one(
         Ok(content) => {
             list.versions = content.stanzas;
             let differs = size.filter(|size| *size != content.bytes).map(|size| {
-                format!("has {} bytes and its Release file says {size}: it was cut short or is of another day", content.bytes)
+                format!(
+                    "has {} bytes and its Release file says {size}: it was cut short or is of another day",
+                    content.bytes
+                )
             });
             list.state = content.damage.or(differs).map_or(State::Read, State::Damaged);
         }
@@ -208,13 +209,16 @@ fn absence(target: &Target<'_>, release: Option<&ReleaseFile>) -> State {
         // Without a Release file nothing was fetched: the lists of real architectures say so.
         return if target.architecture == ALL { State::NotOffered } else { State::Missing };
     };
-    let offered = release.lists.contains_key(&target.path);
-    let all_elsewhere = target.architecture == ALL && (release.all_in_every_list || !offered);
-    if all_elsewhere || (release.whole && !release.lists.is_empty() && !offered) {
-        State::NotOffered
-    } else {
-        State::Missing
-    }
+    let size = release.lists.get(&target.path).copied();
+    let unsupported = |architecture: &str| {
+        let supported = &release.architectures;
+        !supported.is_empty() && !supported.iter().any(|name| name == architecture)
+    };
+    let all_elsewhere =
+        target.architecture == ALL && (release.all_in_every_list || unsupported(ALL) || size.is_none());
+    let told_to_have_none = release.whole && !release.lists.is_empty() && size.is_none();
+    // Of an empty list nothing is missing.
+    if all_elsewhere || told_to_have_none || size == Some(0) { State::NotOffered } else { State::Missing }
 }
 
 fn doubt(list: &List) -> Option<Doubt> {

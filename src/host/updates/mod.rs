@@ -127,9 +127,7 @@ impl Updates {
 impl Host {
     /// The pending updates. Unknown where apt itself would refuse to tell, and where not one list was fetched.
     pub fn updates(&self) -> &Fact<Updates> {
-        self.updates
-            .updates
-            .get_or_init(|| Fact::gather(&self.files, |gather| self.read_updates(gather)))
+        self.updates.updates.get_or_init(|| Fact::gather(&self.files, |gather| self.read_updates(gather)))
     }
 
     fn read_updates(&self, gather: &mut Gather<'_>) -> Result<Updates, Stop> {
@@ -227,7 +225,8 @@ type Installed<'p> = BTreeMap<String, Vec<Here<'p>>>;
 /// The packages apt takes for installed: also those whose installation was begun and not finished.
 fn installed<'p>(status: &'p Status, native: &str) -> Installed<'p> {
     let mut installed = Installed::new();
-    let here = |package: &Package| !matches!(package.state, PackageState::NotInstalled | PackageState::ConfigFiles);
+    let here =
+        |package: &Package| !matches!(package.state, PackageState::NotInstalled | PackageState::ConfigFiles);
     for package in status.packages.values().flatten().filter(|package| here(package)) {
         let Some(version) = package.version.clone() else { continue };
         let architecture = native_of(&package.architecture, native).to_owned();

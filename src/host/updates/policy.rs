@@ -111,9 +111,14 @@ pub(super) struct Policy {
     native: String,
 }
 
-/// The archive apt takes dpkg's status file for.
+/// The archive apt takes dpkg's status file for. It is of no architecture.
 fn status_file() -> Archive {
-    Archive { component: "now".to_owned(), has_no_release_file: true, ..Archive::default() }
+    Archive {
+        component: "now".to_owned(),
+        architecture: Some(String::new()),
+        has_no_release_file: true,
+        ..Archive::default()
+    }
 }
 
 impl Policy {
@@ -206,7 +211,7 @@ impl Rule {
     fn speaks_of(&self, name: &str, architecture: &str, version: &Version, native: &str) -> bool {
         let named = |named: &Named| {
             let architecture_fits = match named.architecture.as_deref() {
-                None | Some("native") => architecture == native,
+                None => architecture == native,
                 Some("any") => true,
                 Some(other) => architecture == other,
             };

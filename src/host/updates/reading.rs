@@ -95,16 +95,21 @@ impl Window {
         })?;
         let new = room.get(..got).unwrap_or_default();
         let has_returns = memchr::memchr(b'\r', new).is_some();
+        let begins_empty = self.content.bytes == 0 && new.first() == Some(&b'\n');
         let last = new.last().copied();
         self.filled = self.filled.saturating_add(got);
         self.content.bytes = self.content.bytes.saturating_add(got as u64);
         if has_returns {
             self.damage("has carriage returns");
         }
+        if begins_empty {
+            self.damage("begins with an empty line: apt cannot read it");
+        }
         if self.content.bytes > TEXT_LIMIT {
             return Err(format!("has more than {TEXT_LIMIT} bytes"));
         }
-        if last.is_none() && self.filled > 0 && self.bytes.get(self.filled.saturating_sub(1)) != Some(&b'\n') {
+        if last.is_none() && self.filled > 0 && self.bytes.get(self.filled.saturating_sub(1)) != Some(&b'\n')
+        {
             self.damage("was cut short: its last line has no end");
         }
         Ok(got == 0)
