@@ -22,6 +22,7 @@ pub mod kernels;
 pub mod mappings;
 pub mod network;
 pub mod proxy;
+pub mod services;
 pub mod sshd;
 pub mod storage;
 pub mod system;
