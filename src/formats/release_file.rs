@@ -86,7 +86,8 @@ pub fn parse(text: &str) -> Parsed<ReleaseFile> {
     let clearsigned = text.split('\n').next().is_some_and(|line| line.trim_ascii_end() == SIGNED_MESSAGE);
     let Message { text, skipped, whole } = if clearsigned { message(text) } else { Message::plain(text) };
     let file = tag_file::parse(&text, Comments::Text);
-    let mut issues = Vec::new();
+    let placed = |issue: Issue| Issue { line: issue.line.saturating_add(skipped), ..issue };
+    let mut issues: Vec<Issue> = file.issues.into_iter().map(placed).collect();
     let Some(stanza) = file.value.stanzas.first() else {
         issues.push(Issue::new(1, "no fields: apt cannot use the file"));
         return Parsed { value: ReleaseFile { clearsigned, ..ReleaseFile::default() }, issues };

@@ -70,15 +70,22 @@ impl Host {
                 let mut deleted = BTreeSet::new();
                 let mut alive = false;
                 for process in processes.lines().take(PROCESSES) {
+                    if !process.bytes().all(|byte| byte.is_ascii_digit()) {
+                        gather.doubt(Doubt::about(&path, "has a line that is no process"));
+                        continue;
+                    }
                     let path = format!("/proc/{process}/maps");
                     match self.mappings(&path) {
                         Ok(text) => {
                             alive = true;
+                            if !text.ends_with('\n') || !text.lines().all(is_mapping) {
+                                gather.doubt(Doubt::about(&path, "is no whole list of mappings"));
+                            }
                             let gone = text.lines().filter_map(deleted_code).map(str::to_owned);
                             deleted.extend(gone.map(|file| (file, path.clone())));
                         }
                         // It ended in the meantime.
-                        Err(trouble) if trouble.is_missing() => {}
+                        Err(trouble) if trouble.is_missing() && self.is_live() => {}
                         Err(trouble) => gather.doubt(trouble),
                     }
                 }
@@ -101,6 +108,15 @@ impl Host {
             String::from_utf8_lossy(&bytes).into_owned()
         })
     }
+}
+
+/// Whether a line begins as all of them do: `55e0-55f0 r-xp 00000000 …`.
+fn is_mapping(line: &str) -> bool {
+    let mut words = line.split(' ');
+    let hex = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let range = words.next().and_then(|range| range.split_once('-'));
+    let rights = words.next().is_some_and(|rights| rights.len() == 4);
+    range.is_some_and(|(from, to)| hex(from) && hex(to)) && rights && words.next().is_some_and(hex)
 }
 
 /// The program or library of a mapping that is run and no longer on disk (proc_pid_maps(5)).
@@ -126,5 +142,7 @@ mod tests {
         assert_eq!(deleted_code(&line("r-xp", gone)), None);
         assert_eq!(deleted_code(&line("rwxp", "/dev/zero (deleted)")), None);
         assert_eq!(deleted_code("(deleted)"), None);
+        assert!(is_mapping(&line("r-xp", gone)) && is_mapping(&line("rw-p", "")));
+        assert!(!is_mapping("garbage") && !is_mapping("") && !is_mapping("x-y r-xp 0"));
     }
 }

@@ -90,6 +90,12 @@ fn names(updates: &[&Update]) -> String {
     names.join(", ") + more
 }
 
+/// Whether it is the program or library itself; headers and documentation read nothing.
+fn reads(update: &Update, start: &str) -> bool {
+    const SILENT: [&str; 4] = ["-dev", "-doc", "-dbg", "-dbgsym"];
+    update.package.starts_with(start) && !SILENT.iter().any(|end| update.package.ends_with(end))
+}
+
 /// `patching/security-updates-pending`
 pub(crate) fn security_updates_pending(look: &Look<'_>) -> Judged {
     let updates = updates(look, is_security)?;
@@ -99,8 +105,12 @@ pub(crate) fn security_updates_pending(look: &Look<'_>) -> Judged {
         read_any(updates, is_security, "of Debian's security updates")?;
         return look.one(Subject::node(), Judgement::pass("no security update of Debian is pending"));
     }
-    let is_reached = |update: &&&Update| REACHED.iter().any(|start| update.package.starts_with(start));
-    let reached: Vec<&Update> = pending.iter().filter(is_reached).copied().collect();
+    // The first of the table first: these are the ones that are named.
+    let reached: Vec<&Update> = REACHED
+        .iter()
+        .flat_map(|start| pending.iter().filter(|update| reads(update, start)))
+        .copied()
+        .collect();
     let (severity, which) =
         if reached.is_empty() { (Severity::Medium, &pending) } else { (Severity::High, &reached) };
     let summary = format!("{} security updates are pending, among them {}", pending.len(), names(which));

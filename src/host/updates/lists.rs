@@ -10,6 +10,7 @@ use crate::formats::apt_match::Archive;
 use crate::formats::apt_sources::{Entry, SourceType, Uri};
 use crate::formats::package_list::Stanza;
 use crate::formats::release_file::{DEFAULT_PIN, ReleaseFile};
+use crate::host::apt::repository::{Part, Repository, Vendor};
 use crate::host::apt::{AptSources, Source};
 use crate::host::{Doubt, Gather, Host};
 
@@ -197,7 +198,10 @@ fn read_one(
                     content.bytes
                 )
             });
-            list.state = content.damage.or(differs).map_or(State::Read, State::Damaged);
+            // apt keeps empty lists of archives that have none; they say so.
+            let empty = (content.bytes == 0 && size != Some(0))
+                .then(|| "is empty, and its Release file does not say so".to_owned());
+            list.state = content.damage.or(differs).or(empty).map_or(State::Read, State::Damaged);
         }
         Err(trouble) => list.state = State::Unreadable(trouble.kind.to_string()),
     }
@@ -221,10 +225,17 @@ fn absence(target: &Target<'_>, release: Option<&ReleaseFile>) -> State {
     if all_elsewhere || told_to_have_none || size == Some(0) { State::NotOffered } else { State::Missing }
 }
 
+fn named_security(list: &List) -> bool {
+    Repository::of(&list.source.entry).vendor == Vendor::Debian(Part::Security)
+}
+
 fn doubt(list: &List) -> Option<Doubt> {
     let what = match &list.state {
         State::Read if list.archive.has_no_release_file => {
             "has no Release file beside it: whether it brings security updates is not known".to_owned()
+        }
+        State::Read if named_security(list) && !list.is_security() => {
+            "is named as Debian's security archive, and its Release file does not say that it is".to_owned()
         }
         State::Read | State::NotOffered => return None,
         State::Damaged(what) | State::Unreadable(what) => what.clone(),
