@@ -528,7 +528,7 @@ mod oracle {
     fn what_makes_apt_give_up_is_never_taken_for_whole() {
         let Some(version) = apt() else { return };
         for case in [
-            offering("an empty line first", SECURITY, format!("\n{}", offer("openssl", "4", "amd64", ""))),
+            offering("empty lines first", SECURITY, format!("\n\n{}", offer("openssl", "4", "amd64", ""))),
             offering("no name", SECURITY, "Version: 1\nArchitecture: amd64\n\n".to_owned()),
             offering("no list at all", SECURITY, "\u{1f}\u{8b} x\n\n".to_owned()),
         ] {

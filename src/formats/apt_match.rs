@@ -29,9 +29,8 @@ pub struct Archive {
     pub architecture: Option<String>,
     /// The host it comes from, empty for local files.
     pub host: String,
-    /// It has no Release file: dpkg's status file, whose component is `now`, or a list that came without one. apt
-    /// then takes the component for the suite.
-    pub has_no_release_file: bool,
+    /// It is dpkg's status file, whose component is `now`: apt takes that for the suite as well.
+    pub is_status_file: bool,
 }
 
 impl Archive {
@@ -48,7 +47,7 @@ impl Archive {
 
     /// The names a pattern for the suite is compared with.
     fn suites(&self) -> &[String] {
-        if self.has_no_release_file { std::slice::from_ref(&self.component) } else { &self.suites }
+        if self.is_status_file { std::slice::from_ref(&self.component) } else { &self.suites }
     }
 }
 
@@ -98,7 +97,7 @@ pub fn release(data: &str, archive: &Archive) -> Option<bool> {
 
 /// Whether the data of an `origin` pin (a host, in quotes if need be) matches.
 pub fn origin(data: &str, archive: &Archive) -> Option<bool> {
-    if archive.has_no_release_file {
+    if archive.is_status_file {
         return Some(false);
     }
     let data = apt_text::trim(data);
@@ -242,8 +241,8 @@ mod tests {
     }
 
     #[test]
-    fn without_a_release_file_the_component_is_the_suite() {
-        let status = Archive { component: "now".to_owned(), has_no_release_file: true, ..Archive::default() };
+    fn the_suite_of_the_status_file_is_its_component() {
+        let status = Archive { component: "now".to_owned(), is_status_file: true, ..Archive::default() };
         assert_eq!(["now", "a=now", "c=now"].map(|data| release(data, &status)), [Some(true); 3]);
         assert_eq!(["o=Debian", "n=now", "13"].map(|data| release(data, &status)), [Some(false); 3]);
         assert_eq!(origin("", &status), Some(false));

@@ -46,6 +46,8 @@ pub struct List {
     pub source: Source,
     /// What the archive says about itself.
     pub archive: Archive,
+    /// The archive's Release file is there.
+    pub has_release_file: bool,
     /// The priority of its versions without any pin.
     pub default_pin: i16,
     /// When the archive was made.
@@ -167,13 +169,14 @@ fn list(target: &Target<'_>, release: Option<&ReleaseFile>) -> List {
         component: entry.component.clone().unwrap_or_default(),
         architecture: Some(target.architecture.clone()),
         host: Uri::parse(&entry.uri).host,
-        has_no_release_file: release.is_none(),
+        is_status_file: false,
     };
     List {
         path: String::new(),
         state: State::Missing,
         source: target.source.clone(),
         archive,
+        has_release_file: release.is_some(),
         default_pin: release.map_or(DEFAULT_PIN, ReleaseFile::default_pin),
         date: release.and_then(ReleaseFile::date),
         valid_until: release.and_then(ReleaseFile::valid_until),
@@ -231,7 +234,7 @@ fn named_security(list: &List) -> bool {
 
 fn doubt(list: &List) -> Option<Doubt> {
     let what = match &list.state {
-        State::Read if list.archive.has_no_release_file => {
+        State::Read if !list.has_release_file => {
             "has no Release file beside it: whether it brings security updates is not known".to_owned()
         }
         State::Read if named_security(list) && !list.is_security() => {

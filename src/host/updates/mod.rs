@@ -262,7 +262,7 @@ fn exists(setting: &Setting, lists: &[List]) -> Result<(), Stop> {
     let known = |list: &List| {
         let archive = &list.archive;
         let suite = archive.suites.iter().any(|suite| matches(suite));
-        !archive.has_no_release_file && (suite || matches(&archive.codename) || matches(&archive.version))
+        list.has_release_file && (suite || matches(&archive.codename) || matches(&archive.version))
     };
     let is_fields = value.len() > 2 && value.as_bytes().get(1) == Some(&b'=');
     if is_fields || matches("now") || lists.iter().filter(|list| list.was_read()).any(known) {

@@ -116,7 +116,7 @@ fn status_file() -> Archive {
     Archive {
         component: "now".to_owned(),
         architecture: Some(String::new()),
-        has_no_release_file: true,
+        is_status_file: true,
         ..Archive::default()
     }
 }

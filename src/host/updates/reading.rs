@@ -95,7 +95,7 @@ impl Window {
         })?;
         let new = room.get(..got).unwrap_or_default();
         let has_returns = memchr::memchr(b'\r', new).is_some();
-        let begins_empty = self.content.bytes == 0 && new.first() == Some(&b'\n');
+        let begins_empty = self.content.bytes == 0 && new.starts_with(b"\n\n");
         let last = new.last().copied();
         self.filled = self.filled.saturating_add(got);
         self.content.bytes = self.content.bytes.saturating_add(got as u64);
@@ -103,7 +103,7 @@ impl Window {
             self.damage("has carriage returns");
         }
         if begins_empty {
-            self.damage("begins with an empty line: apt cannot read it");
+            self.damage("begins with empty lines: apt cannot read it");
         }
         if self.content.bytes > TEXT_LIMIT {
             return Err(format!("has more than {TEXT_LIMIT} bytes"));
