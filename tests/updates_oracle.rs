@@ -102,7 +102,7 @@ mod oracle {
             Some(text.lines().filter_map(row).collect())
         }
 
-        fn told(&self, dir: &TempDir) -> Option<BTreeSet<Row>> {
+        fn told(dir: &TempDir) -> Option<BTreeSet<Row>> {
             let host = Host::new(Files::below(dir.path()).unwrap(), None, None);
             let fact = host.updates();
             let updates = fact.value.as_ref().ok()?;
@@ -215,13 +215,10 @@ mod oracle {
     }
 
     /// The base with the content of one list changed.
-    fn offering(name: &'static str, list: &'static str, text: String) -> Case {
+    fn offering(name: &'static str, list: &'static str, text: impl Into<Vec<u8>>) -> Case {
         let mut case = base();
-        for (name, bytes) in &mut case.lists {
-            if *name == list {
-                *bytes = text.clone().into_bytes();
-            }
-        }
+        let place = case.lists.iter_mut().find(|(name, _)| *name == list).unwrap();
+        place.1 = text.into();
         Case { name, ..case }
     }
 
@@ -489,7 +486,7 @@ mod oracle {
         for case in cases {
             let dir = tempfile::tempdir().unwrap();
             case.lay_out(&dir, &version);
-            let (asked, told) = (case.asked(&dir), case.told(&dir));
+            let (asked, told) = (case.asked(&dir), Case::told(&dir));
             assert_eq!(asked.is_none(), case.refused, "{}: apt", case.name);
             if asked != told {
                 problems.push(format!("{}:\n  apt {asked:?}\n  we  {told:?}", case.name));

@@ -23,7 +23,7 @@ impl Stream {
     }
 
     fn give_up(&mut self, why: TroubleKind) -> Error {
-        let error = Error::new(ErrorKind::Other, format!("the file {why}"));
+        let error = Error::other(format!("the file {why}"));
         self.trouble = Some(why);
         error
     }

@@ -48,6 +48,8 @@ const MAPS_LIMIT: u64 = 8 << 20;
 pub struct Running {
     /// The unit, such as `pveproxy.service` or `100.scope`.
     pub unit: String,
+    /// It is a virtual machine.
+    pub is_machine: bool,
     /// Programs and libraries that are no longer on disk, with the list of mappings that says so.
     pub deleted: Vec<(String, String)>,
 }
@@ -61,7 +63,7 @@ impl Host {
                 return Err(Stop::unknown(CGROUPS, "cannot be read: run as root on the live host"));
             }
             let machines = gather.folder(MACHINES).into_iter().map(|entry| entry.name);
-            let machines = machines.filter(|name| name.ends_with(".scope"));
+            let machines = machines.filter(|name| name.strip_suffix(".scope").is_some());
             let units = SERVICES.iter().map(|name| (CGROUPS, format!("{name}.service")));
             let mut running = Vec::new();
             for (slice, unit) in units.chain(machines.map(|name| (MACHINES, name))) {
@@ -93,7 +95,8 @@ impl Host {
                     gather.doubt(Doubt::about(&path, "names processes whose mappings cannot be read"));
                 }
                 if alive {
-                    running.push(Running { unit, deleted: deleted.into_iter().collect() });
+                    let deleted = deleted.into_iter().collect();
+                    running.push(Running { unit, is_machine: slice == MACHINES, deleted });
                 }
             }
             Ok(running)
@@ -119,7 +122,7 @@ fn is_mapping(line: &str) -> bool {
     range.is_some_and(|(from, to)| hex(from) && hex(to)) && rights && words.next().is_some_and(hex)
 }
 
-/// The program or library of a mapping that is run and no longer on disk (proc_pid_maps(5)).
+/// The program or library of a mapping that is run and no longer on disk (`proc_pid_maps(5)`).
 fn deleted_code(line: &str) -> Option<&str> {
     const PLACES: [&str; 5] = ["/usr/", "/lib", "/bin/", "/sbin/", "/opt/"];
     let file = line.trim_end().strip_suffix(" (deleted)")?;

@@ -129,8 +129,8 @@ pub(crate) fn common_keyring_unknown(look: &Look<'_>) -> Judged {
     let sources = look.take(look.host.apt_sources())?;
     let open = sources.used().filter(|source| source.entry.signed_by.is_none()).count();
     let is_keyring = |path: &str, meta: &Meta| {
-        let name =
-            path.strip_prefix(KEYRINGS).filter(|name| name.ends_with(".gpg") || name.ends_with(".asc"));
+        let name = path.strip_prefix(KEYRINGS);
+        let name = name.filter(|name| name.strip_suffix(".gpg").or(name.strip_suffix(".asc")).is_some());
         (path == KEYRING || name.is_some()) && (meta.size > 0 || meta.kind != Kind::File)
     };
     let paths = look.take(look.host.apt_guarded_paths())?.iter();

@@ -42,8 +42,7 @@ pub(crate) fn service_on_old_code(look: &Look<'_>) -> Judged {
         let Some((first, _)) = running.deleted.first() else {
             return Ok(Judgement::pass("everything it runs is what is on disk"));
         };
-        let machine = running.unit.ends_with(".scope");
-        let who = if machine { "the virtual machine" } else { "the service" };
+        let who = if running.is_machine { "the virtual machine" } else { "the service" };
         let summary = format!("{who} runs {first}, which was replaced on disk since it started");
         let evidence = running.deleted.iter().take(5);
         let evidence = evidence.map(|(file, maps)| Evidence::of(maps).observed(format!("{file} (deleted)")));

@@ -129,18 +129,15 @@ pub(super) fn read(
         let name = entry.list_file(&target.path);
         let found = ENDINGS.iter().find(|(ending, _)| names.contains(&format!("{name}{ending}")));
         let mut list = list(&target, release.as_ref());
-        match found {
-            Some((ending, packing)) => {
-                list.path = format!("{LISTS}/{name}{ending}");
-                let number = lists.len();
-                let size = release.as_ref().and_then(|release| release.lists.get(&target.path)).copied();
-                let mut hand_over = |stanza: &Stanza<'_>| each(number, stanza);
-                read_one(host, &mut list, *packing, size, wanted, &mut hand_over);
-            }
-            None => {
-                list.path = format!("{LISTS}/{name}");
-                list.state = absence(&target, release.as_ref());
-            }
+        if let Some((ending, packing)) = found {
+            list.path = format!("{LISTS}/{name}{ending}");
+            let number = lists.len();
+            let size = release.as_ref().and_then(|release| release.lists.get(&target.path)).copied();
+            let mut hand_over = |stanza: &Stanza<'_>| each(number, stanza);
+            read_one(host, &mut list, *packing, size, wanted, &mut hand_over);
+        } else {
+            list.path = format!("{LISTS}/{name}");
+            list.state = absence(&target, release.as_ref());
         }
         if let Some(doubt) = doubt(&list) {
             gather.doubt(doubt);

@@ -176,7 +176,9 @@ impl Host {
         }
         let mut doubts = Vec::new();
         let policy = Policy::new(&lists, default_release, preferences, &sources.native, &mut doubts);
-        doubts.into_iter().for_each(|doubt| gather.doubt(doubt));
+        for doubt in doubts {
+            gather.doubt(doubt);
+        }
         let mut updates = Updates { lists, ..Updates::default() };
         for (name, packages) in installed {
             for mut package in packages {

@@ -92,8 +92,8 @@ impl<R> Tail<R> {
     /// Whether the frame ended with its end mark.
     fn ended(&self) -> bool {
         let checksum = self.head.get(Self::HEAD - 1).is_some_and(|flags| flags & Self::CHECKSUM != 0);
-        let [a, b, c, d, e, f, g, h] = self.last;
-        if checksum { [a, b, c, d] == [0; 4] } else { [e, f, g, h] == [0; 4] }
+        let place = if checksum { 0..KEPT / 2 } else { KEPT / 2..KEPT };
+        self.last.get(place).is_some_and(|mark| mark.iter().all(|byte| *byte == 0))
     }
 }
 
