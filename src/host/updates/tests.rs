@@ -248,7 +248,7 @@ fn what_makes_apt_refuse_makes_it_unknown() {
     for (path, text) in [
         ("/etc/apt/sources.list", "deb http://x\n"),
         ("/etc/apt/apt.conf", "APT::Default-Release \"sid\";\n"),
-        ("/etc/apt/apt.conf", "#unknown x;\n"),
+        ("/etc/apt/apt.conf", "A \"1;\n"),
         ("/etc/apt/preferences", "Package: a\nPin: release a=b\n\n"),
     ] {
         let mut tree = tree();
