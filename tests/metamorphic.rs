@@ -23,7 +23,13 @@ use pve_audit::outcome::{SubjectKind, Verdict};
 use support::case::{check_files, run_and_list, run_on, tree};
 
 /// Files whose absence has a meaning of its own, so that a host without them is another host, not a damaged one.
-const ABSENCE_IS_A_STATE: [&str; 27] = [
+const ABSENCE_IS_A_STATE: [&str; 32] = [
+    // No package asks for a reboot.
+    "/run/reboot-required",
+    // A unit without processes does not run.
+    "/cgroup.procs",
+    // Without it apt has the keyrings of the folder beside it.
+    "/etc/apt/trusted.gpg",
     // A guest without a configuration does not exist (where no list of guests names it).
     "/qemu-server/",
     "/lxc/",
@@ -53,8 +59,10 @@ const ABSENCE_IS_A_STATE: [&str; 27] = [
     "/etc/apt/apt.conf",
     "/etc/apt/preferences",
     "/etc/apt/auth.conf",
-    // Without it the boot loader takes the newest kernel.
+    // Without a pin the boot loader takes the newest kernel.
     "/etc/kernel/proxmox-boot-pin",
+    "/etc/kernel/next-boot-pin",
+    "/etc/default/grub.d/proxmox-kernel-pin.cfg",
     // A service without its settings listens to everybody.
     "/etc/default/pveproxy",
     // A drop-in of a package that is not there sets nothing.

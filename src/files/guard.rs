@@ -56,6 +56,11 @@ impl Guard {
         Self { patience, end, worker: RefCell::default(), hung: RefCell::default() }
     }
 
+    /// When the run ends.
+    pub(super) fn end(&self) -> Instant {
+        self.end
+    }
+
     /// Runs `access` to `path`, in time or not at all.
     pub(super) fn run<T: Send + 'static>(
         &self,

@@ -1,6 +1,7 @@
 //! A folder as the root, and proposed files laid over it.
 
 use std::collections::BTreeMap;
+use std::io::Read;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -49,6 +50,14 @@ impl Layers {
             Some((over, path, Kind::File)) => over.read(&path, limit),
             Some((_, _, Kind::Link | Kind::Other)) => Err(TroubleKind::NotAFile),
             Some((_, _, Kind::Folder)) | None => self.base.read(path, limit),
+        }
+    }
+
+    pub(super) fn piecewise(&self, path: &str) -> Answer<Box<dyn Read + Send>> {
+        match self.proposed(path) {
+            Some((over, path, Kind::File)) => over.piecewise(&path),
+            Some((_, _, Kind::Link | Kind::Other)) => Err(TroubleKind::NotAFile),
+            Some((_, _, Kind::Folder)) | None => self.base.piecewise(path),
         }
     }
 

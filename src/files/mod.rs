@@ -13,9 +13,11 @@ mod layers;
 mod ledger;
 mod memory;
 mod root;
+mod stream;
 mod trouble;
 
 use std::cell::RefCell;
+use std::io::Read;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -27,6 +29,7 @@ pub use trouble::{Trouble, TroubleKind};
 use budget::Budget;
 use guard::Guard;
 use ledger::Ledger;
+use stream::Stream;
 
 /// Largest file that is read unless the source has a limit of its own: no configuration file of Debian comes near it.
 pub const DEFAULT_LIMIT: u64 = 4 * 1024 * 1024;
@@ -164,6 +167,32 @@ impl Files {
     pub fn bytes(&self, path: &str) -> Result<Vec<u8>, Trouble> {
         let answer = self.answer(path, DEFAULT_LIMIT);
         self.finish(path, answer, |bytes| InputOutcome::Read { bytes: bytes.len() as u64 })
+    }
+
+    /// Hands the regular file at `path` to `take` piece by piece, at most `limit` bytes of it: for files that are too
+    /// large to be held. They do not count towards [`RUN_BUDGET`], which is about memory. Only opening is guarded
+    /// against file systems that hang: not for what may lie on a share.
+    pub fn stream<T>(
+        &self,
+        path: &str,
+        limit: u64,
+        take: impl FnOnce(&mut dyn Read) -> T,
+    ) -> Result<T, Trouble> {
+        let opened: Answer<Box<dyn Read + Send>> = match &self.backend {
+            Backend::Memory(tree) => {
+                tree.read(path, u64::MAX).map(|bytes| Box::new(std::io::Cursor::new(bytes)) as _)
+            }
+            Backend::Root(root) => {
+                let (root, owned) = (root.clone(), path.to_owned());
+                self.guard.run(path, move || root.piecewise(&owned))
+            }
+        };
+        let answer = opened.and_then(|file| {
+            let mut stream = Stream::new(file, limit, self.guard.end());
+            let value = take(&mut stream);
+            stream.trouble.map_or(Ok((value, stream.read)), Err)
+        });
+        self.finish(path, answer, |(_, bytes)| InputOutcome::Read { bytes: *bytes }).map(|(value, _)| value)
     }
 
     /// The texts of many files, read side by side: an access to `/etc/pve` is a round trip to a daemon, and

@@ -93,9 +93,18 @@ impl Root {
         target.into_string().map_err(|_| TroubleKind::NotUtf8)
     }
 
+    pub(super) fn read(&self, path: &str, limit: u64) -> Answer<Vec<u8>> {
+        let (file, facts) = self.regular(path, limit)?;
+        read_whole(file, &Plan::new(path, facts.size), limit)
+    }
+
+    pub(super) fn piecewise(&self, path: &str) -> Answer<Box<dyn Read + Send>> {
+        Ok(Box::new(self.regular(path, u64::MAX)?.0))
+    }
+
     /// The path is resolved without opening anything, and only a regular file is then opened: opening a device
     /// node can act on the device (a watchdog would reset the node).
-    pub(super) fn read(&self, path: &str, limit: u64) -> Answer<Vec<u8>> {
+    fn regular(&self, path: &str, limit: u64) -> Answer<(File, Meta)> {
         let place = self.resolve(path, OFlag::O_PATH)?;
         let facts = meta(&fstat(&place)?);
         if facts.kind != Kind::File {
@@ -113,7 +122,7 @@ impl Root {
         if meta(&fstat(&file)?).kind != Kind::File {
             return Err(TroubleKind::NotAFile);
         }
-        read_whole(File::from(file), &Plan::new(path, facts.size), limit)
+        Ok((File::from(file), facts))
     }
 
     pub(super) fn list(&self, path: &str) -> Answer<Vec<Entry>> {
@@ -204,7 +213,7 @@ fn read_whole(mut file: File, plan: &Plan, limit: u64) -> Answer<Vec<u8>> {
     }
 }
 
-fn errno_of(error: &std::io::Error) -> Errno {
+pub(super) fn errno_of(error: &std::io::Error) -> Errno {
     error.raw_os_error().map_or(Errno::EIO, Errno::from_raw)
 }
 

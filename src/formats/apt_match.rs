@@ -3,7 +3,7 @@
 //! Follows apt `apt-pkg/versionmatch.cc` (`pkgVersionMatch`, `ExpressionMatches`, `FileMatch`), the same in apt 2.2
 //! to 3.0.
 
-use regex::bytes::RegexBuilder;
+use regex::bytes::{Regex, RegexBuilder};
 
 use super::apt_text;
 
@@ -19,26 +19,35 @@ pub struct Archive {
     pub suites: Vec<String>,
     /// `Codename`.
     pub codename: String,
-    /// Major number of `Version`.
+    /// `Version`, or its major number where the point release is not told.
     pub version: String,
-    /// `Version` has a point release behind the major number.
+    /// `Version` has a point release behind the major number, and it is not told.
     pub has_point_releases: bool,
     /// The component of its packages.
     pub component: String,
+    /// The architecture of its packages; `None` where that may be any.
+    pub architecture: Option<String>,
     /// The host it comes from, empty for local files.
     pub host: String,
+    /// It is dpkg's status file, whose component is `now`: apt takes that for the suite as well.
+    pub is_status_file: bool,
 }
 
 impl Archive {
-    fn has_version(&self, pattern: &str) -> bool {
+    fn has_version(&self, pattern: &str) -> Option<bool> {
         let point = format!("{}.", self.version);
-        match pattern.strip_suffix('*') {
+        Some(match pattern.strip_suffix('*') {
             Some(start) => {
                 self.version.starts_with(start) || (self.has_point_releases && start.starts_with(&point))
             }
             None if self.has_point_releases => pattern.starts_with(&point),
-            None => pattern == self.version,
-        }
+            None => pattern == self.version || expression(pattern, &self.version)?,
+        })
+    }
+
+    /// The names a pattern for the suite is compared with.
+    fn suites(&self) -> &[String] {
+        if self.is_status_file { std::slice::from_ref(&self.component) } else { &self.suites }
     }
 }
 
@@ -54,9 +63,9 @@ pub fn release(data: &str, archive: &Archive) -> Option<bool> {
     };
     if !data.contains('=') {
         if data.starts_with(|first: char| first.is_ascii_digit()) {
-            return Some(archive.has_version(data));
+            return archive.has_version(data);
         }
-        return Some(any(data, &archive.suites)? || expression(data, &archive.codename)?);
+        return Some(any(data, archive.suites())? || expression(data, &archive.codename)?);
     }
     let mut asked = false;
     for part in data.split(',').map(apt_text::trim) {
@@ -67,13 +76,16 @@ pub fn release(data: &str, archive: &Archive) -> Option<bool> {
         }
         asked = true;
         let matches = match field.to_ascii_lowercase() {
-            'v' => archive.has_version(pattern),
+            'v' => archive.has_version(pattern)?,
             'o' => expression(pattern, &archive.origin)?,
-            'a' => any(pattern, &archive.suites)?,
+            'a' => any(pattern, archive.suites())?,
             'n' => expression(pattern, &archive.codename)?,
             'l' => expression(pattern, &archive.label)?,
             'c' => expression(pattern, &archive.component)?,
-            // `b`: an archive has files of every architecture that is asked for.
+            'b' => match &archive.architecture {
+                Some(architecture) => expression(pattern, architecture)?,
+                None => true,
+            },
             _ => true,
         };
         if !matches {
@@ -85,21 +97,39 @@ pub fn release(data: &str, archive: &Archive) -> Option<bool> {
 
 /// Whether the data of an `origin` pin (a host, in quotes if need be) matches.
 pub fn origin(data: &str, archive: &Archive) -> Option<bool> {
+    if archive.is_status_file {
+        return Some(false);
+    }
     let data = apt_text::trim(data);
     let host = data.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).unwrap_or(data);
     expression(host, &archive.host)
 }
 
-/// apt's `ExpressionMatches`: a regular expression between slashes, else a shell pattern; case does not count.
-/// `None` for a regular expression that is not understood here.
+/// A pattern as apt's `ExpressionMatches` reads it: a regular expression between slashes, else a shell pattern; case
+/// does not count.
+#[derive(Debug, Clone)]
+pub struct Pattern(Regex);
+
+impl Pattern {
+    /// Reads a pattern; `None` for a regular expression that is not understood here.
+    pub fn new(pattern: &str) -> Option<Self> {
+        let between_slashes = pattern.strip_prefix('/').and_then(|rest| rest.strip_suffix('/'));
+        let regex = match between_slashes {
+            Some(regex) => regex.to_owned(),
+            None => of_glob(pattern),
+        };
+        RegexBuilder::new(&regex).unicode(false).case_insensitive(true).build().ok().map(Self)
+    }
+
+    /// Whether `text` matches.
+    pub fn matches(&self, text: &str) -> bool {
+        self.0.is_match(text.as_bytes())
+    }
+}
+
+/// Whether `text` matches a pattern; `None` for a regular expression that is not understood here.
 pub fn expression(pattern: &str, text: &str) -> Option<bool> {
-    let between_slashes = pattern.strip_prefix('/').and_then(|rest| rest.strip_suffix('/'));
-    let regex = match between_slashes {
-        Some(regex) => regex.to_owned(),
-        None => of_glob(pattern),
-    };
-    let regex = RegexBuilder::new(&regex).unicode(false).case_insensitive(true).build().ok()?;
-    Some(regex.is_match(text.as_bytes()))
+    Pattern::new(pattern).map(|pattern| pattern.matches(text))
 }
 
 /// The regular expression of a shell pattern. Sets in brackets are taken over: they mean the same but for `!`.
@@ -147,6 +177,7 @@ mod tests {
             has_point_releases: true,
             component: "main".to_owned(),
             host: "deb.debian.org".to_owned(),
+            ..Archive::default()
         }
     }
 
@@ -207,6 +238,22 @@ mod tests {
         assert_eq!(origin("\"security.debian.org\"", &security()), Some(true));
         assert_eq!(origin("*.debian.org", &main()), Some(true));
         assert_eq!(origin("\"\"", &main()), Some(false));
+    }
+
+    #[test]
+    fn the_suite_of_the_status_file_is_its_component() {
+        let status = Archive { component: "now".to_owned(), is_status_file: true, ..Archive::default() };
+        assert_eq!(["now", "a=now", "c=now"].map(|data| release(data, &status)), [Some(true); 3]);
+        assert_eq!(["o=Debian", "n=now", "13"].map(|data| release(data, &status)), [Some(false); 3]);
+        assert_eq!(origin("", &status), Some(false));
+    }
+
+    #[test]
+    fn a_version_that_is_told_is_compared_as_a_pattern() {
+        let told = Archive { version: "13.7".to_owned(), has_point_releases: false, ..main() };
+        for (data, matches) in [("13.7", true), ("13*", true), ("v=13.?", true), ("13", false)] {
+            assert_eq!(release(data, &told), Some(matches), "{data}");
+        }
     }
 
     proptest! {

@@ -47,6 +47,7 @@ pub mod node_config;
 mod nss_files;
 pub mod openssl_ciphers;
 pub mod os_release;
+pub mod package_list;
 pub mod passwd;
 pub mod pem_subject;
 mod percent;

@@ -5,13 +5,14 @@
 //! apt did that when it stored the file.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 
 use super::apt_text::{boolean, words};
-use super::tag_file::{self, Comments};
+use super::tag_file::{self, Comments, Stanza};
 use super::{Issue, Parsed};
 
 const SIGNED_MESSAGE: &str = "-----BEGIN PGP SIGNED MESSAGE-----";
@@ -49,8 +50,14 @@ pub struct ReleaseFile {
     pub not_automatic: bool,
     /// `ButAutomaticUpgrades: yes`, which counts only with `NotAutomatic`.
     pub but_automatic_upgrades: bool,
+    /// `No-Support-for-Architecture-all` names the package lists: those of architecture `all` are not to be fetched.
+    pub all_in_every_list: bool,
+    /// Sizes of the package lists the file names, by their path without compression (`main/binary-amd64/Packages`).
+    pub lists: BTreeMap<String, u64>,
     /// The file is clearsigned (an `InRelease` file).
     pub clearsigned: bool,
+    /// The signature that ends a clearsigned file is there: nothing of the message is missing.
+    pub whole: bool,
 }
 
 impl ReleaseFile {
@@ -77,9 +84,10 @@ impl ReleaseFile {
 /// Reads a Release file, or its head.
 pub fn parse(text: &str) -> Parsed<ReleaseFile> {
     let clearsigned = text.split('\n').next().is_some_and(|line| line.trim_ascii_end() == SIGNED_MESSAGE);
-    let (message, skipped) = if clearsigned { message(text) } else { (Cow::Borrowed(text), 0) };
-    let file = tag_file::parse(&message, Comments::Text);
-    let mut issues = Vec::new();
+    let Message { text, skipped, whole } = if clearsigned { message(text) } else { Message::plain(text) };
+    let file = tag_file::parse(&text, Comments::Text);
+    let placed = |issue: Issue| Issue { line: issue.line.saturating_add(skipped), ..issue };
+    let mut issues: Vec<Issue> = file.issues.into_iter().map(placed).collect();
     let Some(stanza) = file.value.stanzas.first() else {
         issues.push(Issue::new(1, "no fields: apt cannot use the file"));
         return Parsed { value: ReleaseFile { clearsigned, ..ReleaseFile::default() }, issues };
@@ -99,7 +107,11 @@ pub fn parse(text: &str) -> Parsed<ReleaseFile> {
         valid_until: text("Valid-Until"),
         not_automatic: flag("NotAutomatic"),
         but_automatic_upgrades: flag("ButAutomaticUpgrades"),
+        all_in_every_list: words(stanza.text("No-Support-for-Architecture-all"))
+            .any(|word| word == "Packages"),
+        lists: lists(stanza),
         clearsigned,
+        whole,
     };
     for name in ["Date", "Valid-Until"] {
         if let Some(field) = stanza.get(name).filter(|field| timestamp(&field.value).is_none()) {
@@ -112,12 +124,40 @@ pub fn parse(text: &str) -> Parsed<ReleaseFile> {
     Parsed { value, issues }
 }
 
-/// The signed text – after the empty line that ends the armor headers, before the signature, dashes unescaped –
-/// and the number of lines in front of it.
-fn message(text: &str) -> (Cow<'_, str>, u32) {
+/// The package lists with their sizes, of the first of apt's tables of checksums that is there.
+fn lists(stanza: &Stanza) -> BTreeMap<String, u64> {
+    const TABLES: [&str; 4] = ["SHA512", "SHA256", "SHA1", "MD5Sum"];
+    let table = TABLES.iter().map(|name| stanza.text(name)).find(|table| !table.is_empty());
+    let line = |line: &str| {
+        let mut words = words(line);
+        let (_, size, path) = (words.next()?, words.next()?, words.next()?);
+        let is_list =
+            path.strip_suffix("Packages").is_some_and(|start| start.is_empty() || start.ends_with('/'));
+        Some((path.to_owned(), size.parse().ok().filter(|_| is_list)?))
+    };
+    table.unwrap_or_default().lines().filter_map(line).collect()
+}
+
+/// What a file says without its signature.
+struct Message<'a> {
+    text: Cow<'a, str>,
+    /// The number of lines in front of it.
+    skipped: u32,
+    /// The signature begins behind it.
+    whole: bool,
+}
+
+impl<'a> Message<'a> {
+    fn plain(text: &'a str) -> Self {
+        Self { text: Cow::Borrowed(text), skipped: 0, whole: false }
+    }
+}
+
+/// The signed text: after the empty line that ends the armor headers, before the signature, dashes unescaped.
+fn message(text: &str) -> Message<'_> {
     let mut message = String::with_capacity(text.len());
     let mut skipped = 0_u32;
-    let mut in_header = true;
+    let (mut in_header, mut whole) = (true, false);
     for line in text.split_inclusive('\n') {
         let bare = line.trim_ascii_end();
         if in_header {
@@ -126,11 +166,12 @@ fn message(text: &str) -> (Cow<'_, str>, u32) {
             continue;
         }
         if bare == SIGNATURE {
+            whole = true;
             break;
         }
         message.push_str(line.strip_prefix("- ").unwrap_or(line));
     }
-    (Cow::Owned(message), skipped)
+    Message { text: Cow::Owned(message), skipped, whole }
 }
 
 /// A date such as `Fri, 20 Nov 2026 00:12:42 UTC`. apt also takes two older forms no archive uses.
@@ -238,6 +279,23 @@ mod tests {
     fn issues_name_the_line_of_the_file() {
         let parsed = parse(&IN_RELEASE.replace("Fri, 20 Nov", "Someday"));
         assert_eq!(parsed.issues.iter().map(|issue| issue.line).collect::<Vec<_>>(), [9]);
+    }
+
+    #[test]
+    fn the_sizes_of_the_package_lists_are_kept() {
+        let text = IN_RELEASE.replace(
+            " 00 1 main/x\n",
+            " 00 1 main/x\n 00  20 main/binary-amd64/Packages\n 00 3 main/binary-amd64/Packages.xz\n",
+        );
+        let release = parse(&text).value;
+        assert_eq!(
+            release.lists.into_iter().collect::<Vec<_>>(),
+            [("main/binary-amd64/Packages".to_owned(), 20)]
+        );
+        assert!(release.whole && !release.all_in_every_list);
+        let head = parse(&text.replace("-----BEGIN PGP SIGNATURE-----", "")).value;
+        assert!(!head.whole);
+        assert!(parse("A: b\nNo-Support-for-Architecture-all: Packages\n").value.all_in_every_list);
     }
 
     #[test]

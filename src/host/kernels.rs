@@ -9,6 +9,12 @@ use crate::formats::proc_version::{self, ProcVersion};
 /// Where `proxmox-boot-tool kernel pin` writes the kernel to boot until it is unpinned.
 const BOOT_PIN: &str = "/etc/kernel/proxmox-boot-pin";
 
+/// Where it writes the kernel to boot once.
+const NEXT_BOOT_PIN: &str = "/etc/kernel/next-boot-pin";
+
+/// Where it writes the pin on hosts that boot with GRUB from no ESP of its own.
+const GRUB_PIN: &str = "/etc/default/grub.d/proxmox-kernel-pin.cfg";
+
 const VERSION: &str = "/proc/version";
 
 const CPUINFO: &str = "/proc/cpuinfo";
@@ -64,12 +70,44 @@ fn kernel(package: &Package) -> Option<Kernel<'_>> {
     Some(Kernel { release, version, line: package.line })
 }
 
+/// The first release of a Proxmox kernel in a text, such as the name of an entry in GRUB's menu.
+fn release_in(text: &str) -> Option<&str> {
+    let words = text.split(|c: char| c.is_whitespace() || matches!(c, '"' | '\'' | '>' | '='));
+    // GRUB's names have the release behind `gnulinux-` and before the id of the file system.
+    let mut releases = words.filter_map(|word| {
+        let start = word.char_indices().find(|(at, c)| {
+            let before = at.checked_sub(1).and_then(|at| word.as_bytes().get(at));
+            c.is_ascii_digit() && matches!(before, None | Some(b'-'))
+        })?;
+        let rest = word.get(start.0..)?;
+        rest.get(..rest.find(PROXMOX)?.saturating_add(PROXMOX.len()))
+    });
+    releases.next()
+}
+
 impl Host {
     /// The kernel the boot loader is told to keep; `None` where it takes the newest, upstream's default.
     pub fn pinned_kernel(&self) -> Fact<Option<String>> {
         Fact::gather(&self.files, |gather| {
             let text = gather.optional(BOOT_PIN)?;
             Ok(text.map(|text| text.trim().to_owned()).filter(|release| !release.is_empty()))
+        })
+    }
+
+    /// Every file that tells the boot loader which kernel to start, with the release it names; the name is empty where
+    /// none is found in it.
+    pub fn kernel_pins(&self) -> Fact<Vec<(&'static str, String)>> {
+        Fact::gather(&self.files, |gather| {
+            let mut pins = Vec::new();
+            for path in [BOOT_PIN, NEXT_BOOT_PIN, GRUB_PIN] {
+                let Some(text) = gather.optional(path)? else { continue };
+                let text = text.lines().filter(|line| !line.trim_start().starts_with('#'));
+                let text: String = text.flat_map(|line| [line, "\n"]).collect();
+                if !text.trim().is_empty() {
+                    pins.push((path, release_in(&text).unwrap_or_default().to_owned()));
+                }
+            }
+            Ok(pins)
         })
     }
 
@@ -94,6 +132,14 @@ impl Host {
 mod tests {
     use super::*;
     use crate::formats::dpkg_status::parse;
+
+    #[test]
+    fn the_release_is_found_in_what_grub_calls_a_kernel() {
+        assert_eq!(release_in("6.8.12-18-pve\n"), Some("6.8.12-18-pve"));
+        let grub = "GRUB_DEFAULT=\"gnulinux-advanced-1e2d>gnulinux-6.8.12-18-pve-advanced-1e2d\"\n";
+        assert_eq!(release_in(grub), Some("6.8.12-18-pve"));
+        assert_eq!(release_in("6.8.12-1"), None);
+    }
 
     #[test]
     fn only_packages_with_an_image_are_kernels() {

@@ -22,10 +22,12 @@ pub mod kernels;
 pub mod mappings;
 pub mod network;
 pub mod proxy;
+pub mod services;
 pub mod ssh_keys;
 pub mod sshd;
 pub mod storage;
 pub mod system;
+pub mod updates;
 
 use std::cell::OnceCell;
 
@@ -55,6 +57,7 @@ pub struct Host {
     sshd: sshd::Facts,
     ssh_keys: ssh_keys::Facts,
     system: system::Facts,
+    updates: updates::Facts,
     guests: guests::Facts,
     firewall: firewall::Facts,
     proxy: proxy::Facts,
@@ -86,6 +89,7 @@ impl Host {
             sshd: sshd::Facts::default(),
             ssh_keys: ssh_keys::Facts::default(),
             system: system::Facts::default(),
+            updates: updates::Facts::default(),
             guests: guests::Facts::default(),
             firewall: firewall::Facts::default(),
             proxy: proxy::Facts::default(),

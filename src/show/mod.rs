@@ -6,6 +6,7 @@ mod guests;
 pub mod reach;
 pub mod sshd;
 mod storage;
+mod updates;
 
 use std::fmt;
 use std::io::{self, Write};
@@ -35,6 +36,8 @@ pub enum Name {
     Guests,
     /// Package sources as apt merges them
     Apt,
+    /// Pending updates: which are of security, which are held, how old the lists are
+    Updates,
     /// Who reaches the node and its guests through the firewall, and which line decides
     Reach,
 }
@@ -133,6 +136,7 @@ pub fn write(
         Name::Sshd => sshd::shown(host),
         Name::Guests => guests::shown(host),
         Name::Apt => apt::shown(host),
+        Name::Updates => updates::shown(host, now),
     };
     let shown = shown.map_err(Refusal::Unknown)?;
     out.write_all(shown.print(as_json).as_bytes()).map_err(Refusal::NotWritten)

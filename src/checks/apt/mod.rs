@@ -1,6 +1,7 @@
 //! Where packages come from and whether apt can trust it.
 
 mod coverage;
+mod hygiene;
 mod preference;
 mod subscription;
 mod trust;
@@ -8,6 +9,10 @@ mod trust;
 pub(crate) use coverage::{
     configuration_unreadable, debian_security_missing, proxmox_source_missing, sources_unreadable,
     suite_mismatch,
+};
+pub(crate) use hygiene::{
+    ceph_source_mismatch, common_keyring_unknown, dpkg_safety_overridden, duplicate_source,
+    firmware_component_missing, proxmox_source_without_tls,
 };
 pub(crate) use preference::{default_release_blocks_security, pin_blocks_security};
 pub(crate) use subscription::{

@@ -48,6 +48,7 @@ fn debian(look: &Look<'_>, codename: &str, part: Part) -> Result<Archive, Stop> 
         has_point_releases: part != Part::Security,
         component: "main".to_owned(),
         host: found.map_or_else(|| host.to_owned(), |source| Uri::parse(&source.entry.uri).host),
+        ..Archive::default()
     })
 }
 

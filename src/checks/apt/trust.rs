@@ -200,7 +200,14 @@ const COMMON_KEYRINGS: [&str; 2] = ["/etc/apt/trusted.gpg", "/etc/apt/trusted.gp
 
 /// Whether the source names a key, and all of them lie outside of the common keyring.
 fn has_own_key(entry: &Entry) -> bool {
-    entry.signed_by.is_some() && !has_common_key(entry)
+    entry.signed_by.is_some() && !has_common_key(entry) && !has_fingerprints_only(entry)
+}
+
+/// Without the file of a keyring apt takes the keys of these fingerprints from the common keyring, where they may sign
+/// for every source without one of its own.
+fn has_fingerprints_only(entry: &Entry) -> bool {
+    let is_file = |key: &Key| matches!(key, Key::File(_));
+    matches!(&entry.signed_by, Some(SignedBy::Keys(keys)) if !keys.iter().any(is_file))
 }
 
 fn has_common_key(entry: &Entry) -> bool {
@@ -221,12 +228,17 @@ fn keyless(look: &Look<'_>, source: &Source) -> Result<Judgement, Stop> {
         let bad = "signed-by names a key of the common keyring: it may sign for Debian and Proxmox as well";
         return Ok(Judgement::fail(bad));
     }
+    let bad = if has_fingerprints_only(&source.entry) {
+        "signed-by names a fingerprint alone: the key lies in the common keyring and may sign for Debian and Proxmox as well"
+    } else {
+        BAD
+    };
     if Repository::of(&source.entry).vendor == Vendor::Other {
-        return Ok(Judgement::fail(BAD));
+        return Ok(Judgement::fail(bad));
     }
     Ok(match look.own(look.host.apt_release_file(&source.entry))? {
         Some(release) if release.origin == "Debian" => Judgement::pass("it is a mirror of Debian"),
-        Some(_) => Judgement::fail(BAD),
+        Some(_) => Judgement::fail(bad),
         None => Judgement::unknown(
             "no signed-by, and whether it is a mirror of Debian is not known: its lists were never fetched",
         ),

@@ -1,12 +1,13 @@
 //! Which archive apt prefers when no pin names a package.
 //!
-//! Follows apt `apt-pkg/policy.cc` (`pkgPolicy`, `InitDefaults`): records that name packages come first, which matters
-//! here where a pattern stands for all of them; then `APT::Default-Release` with 990, then the records for `*` in their
-//! order; the first that matches an archive fixes its priority.
+//! Follows apt `apt-pkg/policy.cc` (`pkgPolicy::InitDefaults`, `GetPriority`) of 2.2.4, 2.6.1 and 3.0.3: for an archive
+//! `APT::Default-Release` with 990 comes first, then the records for `*` in their order; the first that matches fixes its
+//! priority, but a later `never` still takes it away. A record that names packages wins over all of that, except
+//! over `never`; that matters here where a pattern stands for all packages.
 
 use super::Preferences;
 use crate::formats::apt_conf::Setting;
-use crate::formats::apt_match::{self, Archive};
+use crate::formats::apt_match::{self, Archive, Pattern};
 use crate::formats::apt_preferences::{Pin, Priority as Written, Record};
 use crate::formats::release_file::DEFAULT_PIN;
 
@@ -48,15 +49,69 @@ fn is_wide(record: &Record) -> Option<bool> {
 }
 
 fn takes_all(pattern: &str) -> Option<bool> {
-    let name = pattern.strip_prefix("src:").unwrap_or(pattern);
-    // A `:` inside of a regular expression is none before an architecture.
-    let name = name.rsplit_once(':').filter(|(_, end)| !end.contains('/')).map_or(name, |(name, _)| name);
-    UNRELATED.iter().try_fold(true, |all, probe| Some(all && apt_match::expression(name, probe)?))
+    let named = Named::new(pattern)?;
+    Some(UNRELATED.iter().all(|probe| named.name.matches(probe)))
+}
+
+/// The name in a record that is not for `*` (`pkgPolicy::CreatePin`): `src:` in front of names of source packages, an
+/// architecture behind the last `:` – even inside a regular expression, which then is none.
+#[derive(Debug, Clone)]
+pub struct Named {
+    /// It names source packages.
+    pub source: bool,
+    /// What the name must be.
+    pub name: Name,
+    /// The architecture, such as `i386` or `any`; by default the native one.
+    pub architecture: Option<String>,
+}
+
+/// What a name must be.
+#[derive(Debug, Clone)]
+pub enum Name {
+    /// This very name.
+    Is(String),
+    /// One that matches.
+    Matches(Pattern),
+}
+
+impl Named {
+    /// Reads a name; `None` for a regular expression that is not understood here.
+    pub fn new(text: &str) -> Option<Self> {
+        let (source, text) = text.strip_prefix("src:").map_or((false, text), |rest| (true, rest));
+        let (text, architecture) = match text.rsplit_once(':') {
+            Some((text, architecture)) => (text, Some(architecture.to_owned())),
+            None => (text, None),
+        };
+        let is_pattern = (text.starts_with('/') && text.ends_with('/')) || text.contains(['*', '[', '?']);
+        let name = if is_pattern { Name::Matches(Pattern::new(text)?) } else { Name::Is(text.to_owned()) };
+        Some(Self { source, name, architecture })
+    }
+}
+
+impl Name {
+    /// Whether `name` is it.
+    pub fn matches(&self, name: &str) -> bool {
+        match self {
+            Self::Is(this) => this == name,
+            Self::Matches(pattern) => pattern.matches(name),
+        }
+    }
 }
 
 /// A pattern is not understood here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct NotUnderstood;
+
+/// What `never` is inside apt.
+pub const NEVER: i16 = i16::MIN;
+
+/// The number of a priority as it is written.
+pub fn number(priority: Written) -> i16 {
+    match priority {
+        Written::Never => NEVER,
+        Written::Value(value) => value,
+    }
+}
 
 /// What a record gives the versions of an archive; none if it does not match it.
 fn given(record: &Record, archive: &Archive) -> Result<Option<i16>, NotUnderstood> {
@@ -65,40 +120,55 @@ fn given(record: &Record, archive: &Archive) -> Result<Option<i16>, NotUnderstoo
         Pin::Origin(data) => apt_match::origin(data, archive).ok_or(NotUnderstood)?,
         Pin::Version(_) | Pin::SourceVersion(_) => false,
     };
-    Ok(matches.then_some(match record.priority {
-        Written::Never => i16::MIN,
-        Written::Value(value) => value,
-    }))
+    Ok(matches.then_some(number(record.priority)))
 }
 
-/// The priority of an archive without `NotAutomatic`; `None` where a pattern is not understood here.
+/// The priority of an archive for packages that no record names; `default` is what it has without any pin. `None` where
+/// a pattern is not understood here.
+pub fn of_archive(
+    archive: &Archive,
+    default: i16,
+    default_release: Option<&Setting>,
+    preferences: &Preferences,
+) -> Option<Priority> {
+    let mut priority = Priority { value: default, by: By::Default };
+    if let Some(setting) = default_release
+        && apt_match::release(&setting.value, archive)?
+    {
+        priority = Priority { value: DEFAULT_RELEASE_PIN, by: By::DefaultRelease(setting.clone()) };
+    }
+    for (path, record) in preferences.records.iter().filter(|(_, record)| record.packages.is_empty()) {
+        if let Some(value) = given(record, archive).ok()?
+            && (priority.by == By::Default || value == NEVER)
+        {
+            priority = Priority { value, by: By::Pin(path.clone(), record.line) };
+            if value == NEVER {
+                break;
+            }
+        }
+    }
+    Some(priority)
+}
+
+/// The priority of an archive without `NotAutomatic` for most packages: a record whose pattern stands for all of them
+/// counts. `None` where a pattern is not understood here.
 pub fn priority(
     archive: &Archive,
     default_release: Option<&Setting>,
     preferences: &Preferences,
 ) -> Option<Priority> {
-    let by =
-        |value, path: &str, record: &Record| Priority { value, by: By::Pin(path.to_owned(), record.line) };
-    let (general, named): (Vec<_>, Vec<_>) =
-        preferences.records.iter().partition(|(_, record)| record.packages.is_empty());
-    for (path, record) in named {
+    let general = of_archive(archive, DEFAULT_PIN, default_release, preferences)?;
+    if general.value == NEVER {
+        return Some(general);
+    }
+    for (path, record) in preferences.records.iter().filter(|(_, record)| !record.packages.is_empty()) {
         if let Some(value) = given(record, archive).ok()?
             && is_wide(record)?
         {
-            return Some(by(value, path, record));
+            return Some(Priority { value, by: By::Pin(path.clone(), record.line) });
         }
     }
-    if let Some(setting) = default_release
-        && apt_match::release(&setting.value, archive)?
-    {
-        return Some(Priority { value: DEFAULT_RELEASE_PIN, by: By::DefaultRelease(setting.clone()) });
-    }
-    for (path, record) in general {
-        if let Some(value) = given(record, archive).ok()? {
-            return Some(by(value, path, record));
-        }
-    }
-    Some(Priority { value: DEFAULT_PIN, by: By::Default })
+    Some(general)
 }
 
 /// The first record for named packages that keeps those of an archive below what is installed.

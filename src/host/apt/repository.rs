@@ -128,6 +128,13 @@ pub fn debian_major(codename: &str) -> Option<u32> {
     CODENAMES.iter().find(|(name, _)| *name == codename).map(|(_, major)| *major)
 }
 
+/// The release of Ceph that a source is for, as its path names it: `squid` of `…/debian/ceph-squid`.
+pub fn ceph_release(entry: &Entry) -> Option<String> {
+    let path = Uri::parse(&entry.uri).path;
+    let last = path.rsplit('/').find(|segment| !segment.is_empty())?;
+    last.strip_prefix("ceph-").map(str::to_owned)
+}
+
 fn is_below(host: &str, domain: &str) -> bool {
     host.strip_suffix(domain).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
 }

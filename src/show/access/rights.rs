@@ -20,6 +20,9 @@ const SHARED_LIMIT: usize = 64;
 /// A path below `/vms` that no API call and no ACL names.
 const ANY_GUEST: &str = "/vms/*";
 
+/// A pool that no ACL names.
+const ANY_POOL: &str = "/pool/*";
+
 /// The ACL entries by whom they are for, and the pools by member.
 pub(super) struct Ledger<'h> {
     cfg: &'h UserCfg,
@@ -216,9 +219,22 @@ impl<'h> Ledger<'h> {
             // Guests no entry names are alike: one stands for all.
             let common = levels.on(ANY_GUEST);
             let names_guests = levels.names_guests();
-            // A storage may be in every pool: whether one of them denies is asked once.
+            // A storage may be in every pool: whether one of them denies is asked once, of the others together.
+            let pools = self.pools_that_matter(levels);
+            let others_deny = is_denial(&levels.on(ANY_POOL));
+            let denies = |path: &str, member: Member<'h>| {
+                let mut within = 0;
+                let mut found = false;
+                for (name, pool) in &pools {
+                    if pool_has(pool, member) {
+                        within += 1;
+                        found |= is_denial(&levels.on(&format!("/pool/{name}")));
+                    }
+                }
+                found || (others_deny && self.pools_of(path).len() > within)
+            };
             let mut denied: BTreeMap<String, bool> = BTreeMap::new();
-            for (name, pool) in self.pools_that_matter(levels) {
+            for (name, pool) in &pools {
                 let entries = levels.on(&format!("/pool/{name}"));
                 if entries.is_empty() {
                     continue;
@@ -236,9 +252,7 @@ impl<'h> Ledger<'h> {
                 let storages = pool.storages.iter().map(|id| Member::Storage(id));
                 for member in named.into_iter().map(|vmid| Member::Guest(*vmid)).chain(storages) {
                     let path = member.path();
-                    let takes = |pool: &&str| is_denial(&levels.on(&format!("/pool/{pool}")));
-                    let asked = denied.entry(path.clone());
-                    let is_denied = *asked.or_insert_with(|| self.pools_of(&path).iter().any(takes));
+                    let is_denied = *denied.entry(path.clone()).or_insert_with(|| denies(&path, member));
                     if !is_denied || is_denial(&pool_of.entries) {
                         rights.lend(&pool_of, &levels.on(&path), Some(&path), &[member]);
                     }
@@ -270,6 +284,13 @@ impl<'h> Ledger<'h> {
             found.extend(of_member.filter_map(|name| all.get(name).map(|pool| (name, pool))));
         }
         found
+    }
+}
+
+fn pool_has(pool: &Pool, member: Member<'_>) -> bool {
+    match member {
+        Member::Guest(vmid) => pool.vms.contains(&vmid),
+        Member::Storage(id) => pool.storages.contains(id),
     }
 }
 

@@ -1,5 +1,18 @@
 //! Whether fixes that are published get into the running system.
 
+mod automatic;
+mod kernels;
+mod pending;
+mod running;
+
+pub(crate) use automatic::{automatic_reboot_enabled, automatic_upgrade_of_proxmox};
+pub(crate) use kernels::{kernel_pinned_old, kernel_series_unsupported};
+pub(crate) use pending::{
+    held_package_blocks_security, package_from_no_source, package_half_installed, package_list_expired,
+    package_list_missing, proxmox_updates_not_installed, security_fix_kept_back, security_updates_pending,
+};
+pub(crate) use running::{reboot_required, service_on_old_code};
+
 use regex::Regex;
 
 use crate::checks::apt::{codename, is_binary, is_native};
@@ -12,14 +25,14 @@ use crate::host::Stop;
 use crate::host::apt::Source;
 use crate::host::apt::repository::{Part, RELEASED_BY_ROLE, Repository, Vendor, base_suite};
 use crate::host::identity::DPKG_STATUS;
-use crate::host::kernels::{self, Kernel, is_proxmox_release};
+use crate::host::kernels::{Kernel, installed, is_proxmox_release};
 use crate::host::system::units::UNIT_FOLDER;
 use crate::outcome::{Evidence, Judgement, Subject, SubjectKind};
 
 /// `patching/running-kernel-outdated`
 pub(crate) fn running_kernel_outdated(look: &Look<'_>) -> Judged {
     let packages = look.take(look.host.packages())?;
-    let kernels = kernels::installed(packages);
+    let kernels = installed(packages);
     let release = look
         .host
         .running_kernel()
