@@ -6,11 +6,12 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::rc::Rc;
 
+use super::guest::{Card, CardChain, Rules, cards};
 use super::walk::{Addresses, Among, Chain, PortRanges, Step};
-use super::{Card, CardChain, LOOPBACK, Place, Reach, Rules, TCP, UDP};
-use crate::formats::firewall::address::{Address, Cidr, Family};
+use super::{LOOPBACK, Place, Reach, TCP, UDP};
+use crate::formats::firewall::address::{Address, Cidr, Family, Reference};
 use crate::formats::firewall::macros::Row;
-use crate::formats::firewall::names::{Found, Names};
+use crate::formats::firewall::names::{Found, Names, is_network_set};
 use crate::formats::firewall::port::{self, Ports};
 use crate::formats::firewall::rule::{Direction, Rule, Target};
 use crate::formats::firewall::{Firewall, Group, IpSet, Verdict};
@@ -77,32 +78,41 @@ impl<'r, 'h> Builder<'r, 'h> {
         }
     }
 
-    /// What one end of a rule matches within the families it is for.
-    fn end(&self, address: Option<&Address>, names: &Names<'h>, whole: &AddressSet) -> Among {
-        let Some(address) = address else { return self.reach.among(whole.clone()) };
+    /// What one end of a rule matches within the families it is for; none if the rule is left out.
+    fn end(&self, address: Option<&Address>, names: &Names<'h>, whole: &AddressSet) -> Option<Among> {
+        let Some(address) = address else { return Some(self.reach.among(whole.clone())) };
         let set = match address {
             Address::Networks(list) => AddressSet::of_networks(list),
             Address::Range(first, last) => AddressSet::range(*first, *last),
             Address::Alias(name) => {
                 names.alias(name).map_or_else(AddressSet::empty, |alias| AddressSet::network(alias.cidr))
             }
-            Address::Set(name) => {
-                return match names.set(name) {
-                    Some(Found::Set(set, _)) if self.is_management(set) => self.management.within(whole),
-                    Some(Found::Set(set, names)) => {
-                        Among { sure: self.reach.sets.of(set, &names), maybe: None }.within(whole)
-                    }
-                    Some(Found::Network) => {
-                        let why = format!(
-                            "the set {name} comes from the virtual networks and is in no firewall file"
-                        );
-                        Among::perhaps(whole.clone(), &why)
-                    }
-                    None => Among::known(AddressSet::empty()),
-                };
-            }
+            Address::Set(name) => return self.set(name, names).map(|found| found.within(whole)),
         };
-        self.reach.among(set.intersect(whole))
+        Some(self.reach.among(set.intersect(whole)))
+    }
+
+    fn set(&self, name: &Reference, names: &Names<'h>) -> Option<Among> {
+        match names.set(name) {
+            Some(Found::Set(set, _)) if self.is_management(set) => Some(self.management.clone()),
+            Some(Found::Set(set, names)) => {
+                // Sets of the datacenter and of the network have one name in the kernel, and the latter come last.
+                let hidden = names.own.is_none().then(|| self.reach.network_set(&name.name)).flatten();
+                if let Some(found) = hidden.filter(|found| found.is_known() || is_network_set(name)) {
+                    return Some(found);
+                }
+                Some(Among { sure: self.reach.sets.of(set, &names), maybe: None })
+            }
+            Some(Found::Network) => match self.reach.network_set(&name.name) {
+                // The parser passes over the scope, so that only the generator misses the set: what it then leaves out
+                // of a chain hangs on where the rule stands.
+                None if self.datacenter.sets.contains_key(&name.name) => Some(Among::anybody(&format!(
+                    "there is no set {name} in the network, but one in cluster.fw"
+                ))),
+                found => found,
+            },
+            None => Some(Among::known(AddressSet::empty())),
+        }
     }
 
     fn is_management(&self, set: &IpSet) -> bool {
@@ -171,12 +181,18 @@ impl<'r, 'h> Builder<'r, 'h> {
         if protocol.is_some_and(|number| !with_ports(number)) {
             return;
         }
-        let source = self.end(rule.source.as_ref(), names, whole);
+        let Some(source) = self.end(rule.source.as_ref(), names, whole) else { return };
         let source = match within {
             Some(within) => both(&source, within),
             None => source,
         };
-        let dest = rule.dest.as_ref().map(|dest| self.end(Some(dest), names, whole));
+        let dest = match &rule.dest {
+            None => None,
+            Some(dest) => match self.end(Some(dest), names, whole) {
+                None => return,
+                found => found,
+            },
+        };
         self.add(Step { verdict, place, protocol, dport, sport, source, dest });
     }
 
@@ -294,7 +310,7 @@ fn marked(reach: &Reach<'_>) -> Vec<Marked> {
         let outward =
             |rule: &Rule| rule.enabled && matches!(rule.direction, Direction::Out | Direction::Group);
         let free = firewall.policy_out() == Verdict::Accept && !firewall.rules.iter().any(outward);
-        for card in super::cards(guest).unwrap_or_default().into_iter().filter(|card| card.filtered) {
+        for card in cards(guest).unwrap_or_default().into_iter().filter(|card| card.filtered) {
             found.push(Marked { bridge: card.bridge, addresses: card.addresses, free });
         }
     }

@@ -187,6 +187,12 @@ impl Local {
         AddressSet::of_networks(&networks)
     }
 
+    /// The networks in which the node has an address on this interface.
+    pub(super) fn networks_on(&self, interface: &str) -> Vec<Cidr> {
+        let own = self.links.iter().filter(|(name, _)| name == interface);
+        own.map(|(_, cidr)| *cidr).collect()
+    }
+
     /// The addresses the node has, as far as they are known: packets from them do not leave it.
     pub(super) fn own(&self) -> AddressSet {
         let all = self.names.iter().copied().chain(self.links.iter().map(|(_, cidr)| cidr.address));

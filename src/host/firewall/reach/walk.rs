@@ -233,9 +233,20 @@ struct Choice {
 impl<'a> Chain<'a> {
     /// What happens to packets of every source to this port.
     pub(super) fn walk(&self, protocol: u16, port: u16, memo: &Memo) -> Vec<Part<'a>> {
+        self.walk_to(&self.addresses, protocol, port, memo)
+    }
+
+    /// The same to a target with other addresses.
+    pub(super) fn walk_to(
+        &self,
+        addresses: &Addresses,
+        protocol: u16,
+        port: u16,
+        memo: &Memo,
+    ) -> Vec<Part<'a>> {
         let steps: Vec<&Step<'a>> = self.steps.iter().filter(|step| step.concerns(protocol, port)).collect();
         let mut work = 0;
-        let (choices, cut) = self.choices(&steps);
+        let (choices, cut) = choices(&steps, addresses);
         let mut answers = Vec::new();
         for choice in &choices {
             let rest = memo.everything.clone();
@@ -298,31 +309,34 @@ impl<'a> Chain<'a> {
         places
     }
 
-    /// The source ports and destinations that the steps tell apart, and whether there are too many.
-    fn choices(&self, steps: &[&Step<'a>]) -> (Vec<Choice>, bool) {
-        /// A source port that ordinary clients use.
-        const ORDINARY: u16 = 50_000;
-        let mut turns = BTreeSet::new();
-        for (first, last) in
-            steps.iter().filter_map(|step| step.sport.as_ref()).flat_map(|ports| ports.iter())
-        {
-            // One port below, one of and one above the range.
-            turns.extend([1, *first, last.saturating_add(1)].into_iter().filter(|port| *port > 0));
-        }
-        let sports: Vec<u16> = std::iter::once(ORDINARY).chain(turns).collect();
-        let told_apart = steps.iter().any(|step| step.dest.is_some());
-        let of =
-            |list: &[Option<IpAddr>]| if told_apart && !list.is_empty() { list.to_vec() } else { vec![None] };
-        let (v4, v6) = (of(&self.addresses.v4), of(&self.addresses.v6));
-        let longest = v4.len().max(v6.len());
-        let at = |list: &[Option<IpAddr>], index: usize| list.get(index).or(list.first()).copied().flatten();
-        let dests = (0..longest).map(|index| (at(&v4, index), at(&v6, index)));
-        let all = dests.flat_map(|(v4, v6)| sports.iter().map(move |sport| Choice { sport: *sport, v4, v6 }));
-        let mut all: Vec<Choice> = all.collect();
-        let cut = all.len() > MOST_CHOICES;
-        all.truncate(MOST_CHOICES);
-        (all, cut)
+    /// Whether some packet may be denied.
+    pub(super) fn denies(&self) -> bool {
+        self.steps.iter().any(|step| step.verdict != Verdict::Accept)
     }
+}
+
+/// The source ports and destinations that the steps tell apart, and whether there are too many.
+fn choices(steps: &[&Step<'_>], addresses: &Addresses) -> (Vec<Choice>, bool) {
+    /// A source port that ordinary clients use.
+    const ORDINARY: u16 = 50_000;
+    let mut turns = BTreeSet::new();
+    for (first, last) in steps.iter().filter_map(|step| step.sport.as_ref()).flat_map(|ports| ports.iter()) {
+        // One port below, one of and one above the range.
+        turns.extend([1, *first, last.saturating_add(1)].into_iter().filter(|port| *port > 0));
+    }
+    let sports: Vec<u16> = std::iter::once(ORDINARY).chain(turns).collect();
+    let told_apart = steps.iter().any(|step| step.dest.is_some());
+    let of =
+        |list: &[Option<IpAddr>]| if told_apart && !list.is_empty() { list.to_vec() } else { vec![None] };
+    let (v4, v6) = (of(&addresses.v4), of(&addresses.v6));
+    let longest = v4.len().max(v6.len());
+    let at = |list: &[Option<IpAddr>], index: usize| list.get(index).or(list.first()).copied().flatten();
+    let dests = (0..longest).map(|index| (at(&v4, index), at(&v6, index)));
+    let all = dests.flat_map(|(v4, v6)| sports.iter().map(move |sport| Choice { sport: *sport, v4, v6 }));
+    let mut all: Vec<Choice> = all.collect();
+    let cut = all.len() > MOST_CHOICES;
+    all.truncate(MOST_CHOICES);
+    (all, cut)
 }
 
 /// The runs of several chains together.
@@ -481,6 +495,18 @@ fn push<'a>(parts: &mut Vec<Part<'a>>, part: Part<'a>) {
         }
         _ => parts.push(part),
     }
+}
+
+/// The same with parts that say the same in one.
+pub(super) fn joined(parts: Vec<Part<'_>>) -> Vec<Part<'_>> {
+    let mut all: Vec<Part<'_>> = Vec::new();
+    for part in parts {
+        match all.iter_mut().find(|old| old.place == part.place && old.outcome == part.outcome) {
+            Some(old) => old.sources = old.sources.union(&part.sources),
+            None => all.push(part),
+        }
+    }
+    all
 }
 
 /// Of several answers the most open one for each source.

@@ -1,4 +1,5 @@
 mod properties;
+mod virtual_networks;
 
 use super::*;
 use crate::files::{Files, Node, Tree};
@@ -278,16 +279,6 @@ fn whoever_attacks_chooses_the_source_port() {
     assert_eq!(on(ON, drop, "203.0.113.1", 111), told("ACCEPT", "host.fw:3"));
     let same = "[RULES]\nIN DROP -p tcp -sport 53\nIN ACCEPT -p tcp -dport 111 -sport 53\n";
     assert_eq!(on(ON, same, "203.0.113.1", 111).0, "DROP");
-}
-
-#[test]
-fn sets_from_the_virtual_networks_are_unknown_for_those_they_may_hold() {
-    let text = "[RULES]\nIN ACCEPT -p tcp -dport 111 -source +sdn/v0-all\nIN ACCEPT -source 10.0.0.0/8\n";
-    for ask in [on, nft] {
-        assert_eq!(ask(ON, text, "203.0.113.1", 111).0, "UNKNOWN");
-        assert_eq!(ask(ON, text, "10.0.0.1", 111).0, "ACCEPT");
-        assert_eq!(ask(ON, text, "203.0.113.1", 112).0, "DROP");
-    }
 }
 
 const GUEST: (&str, &str) = (
