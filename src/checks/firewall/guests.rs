@@ -191,8 +191,8 @@ const OF_ADMINISTRATORS: [(u16, &str); 20] = [
 ];
 
 pub(crate) fn guest_management_port_open_to_anywhere(look: &Look<'_>) -> Judged {
-    use crate::host::firewall::cover::Reach as Extent;
-    use crate::host::firewall::reach::TCP;
+    use crate::host::firewall::cover::{AddressSet, Reach as Extent};
+    use crate::host::firewall::reach::{Outcome, TCP};
     switched_on(look)?;
     look.take(look.host.node_firewall())?;
     look.take(look.host.firewall_backend())?;
@@ -203,7 +203,9 @@ pub(crate) fn guest_management_port_open_to_anywhere(look: &Look<'_>) -> Judged 
         }
         seen.filtered(look)?;
         let chains = reach.chains_of(seen.guest, None).map_err(|why| Stop::unknown(&seen.guest.path, why))?;
-        let (mut open, mut unsure, mut evidence) = (Vec::new(), None, Vec::new());
+        let (mut open, mut unsure) = (Vec::new(), None);
+        // A line that opens many ports is one piece of evidence.
+        let mut places: BTreeMap<(&str, Option<u32>), (Vec<u16>, AddressSet)> = BTreeMap::new();
         for (port, name) in OF_ADMINISTRATORS {
             let exposure = chains.exposure(TCP, port, &reach);
             if exposure.accepted().reach() < Extent::Anywhere {
@@ -213,18 +215,16 @@ pub(crate) fn guest_management_port_open_to_anywhere(look: &Look<'_>) -> Judged 
                 continue;
             }
             open.push(format!("{port} ({name})"));
-            let parts = exposure.parts.iter().filter(|part| {
-                part.outcome == crate::host::firewall::reach::Outcome::Accept
-                    && part.sources.reach() >= Extent::Public
-            });
-            evidence.extend(parts.filter_map(|part| {
-                let path = part.place.path?;
-                let at = part.place.line.map_or_else(|| Evidence::of(path), |line| Evidence::at(path, line));
-                Some(
-                    at.key(format!("tcp/{port}"))
-                        .observed(format!("accepts {}", super::shown_set(&part.sources))),
-                )
-            }));
+            let opening = exposure
+                .parts
+                .iter()
+                .filter(|part| part.outcome == Outcome::Accept && part.sources.reach() >= Extent::Public);
+            for part in opening {
+                let Some(path) = part.place.path else { continue };
+                let (ports, sources) = places.entry((path, part.place.line)).or_default();
+                ports.push(port);
+                *sources = sources.union(&part.sources);
+            }
         }
         if !open.is_empty() {
             let summary = format!(
@@ -232,7 +232,14 @@ pub(crate) fn guest_management_port_open_to_anywhere(look: &Look<'_>) -> Judged 
                 counted(open.len(), "port"),
                 open.join(", ")
             );
-            return Ok(Judgement::fail(summary).with_all(evidence.into_iter().take(MOST_EVIDENCE)));
+            let evidence = places.into_iter().map(|((path, line), (mut ports, sources))| {
+                ports.dedup();
+                let ports: Vec<String> = ports.iter().map(ToString::to_string).collect();
+                let at = line.map_or_else(|| Evidence::of(path), |line| Evidence::at(path, line));
+                let key = format!("tcp/{}", ports.join(","));
+                at.key(key).observed(format!("accepts {}", super::shown_set(&sources)))
+            });
+            return Ok(Judgement::fail(summary).with_all(evidence.take(MOST_EVIDENCE)));
         }
         Ok(match unsure {
             Some(port) => {
@@ -245,6 +252,9 @@ pub(crate) fn guest_management_port_open_to_anywhere(look: &Look<'_>) -> Judged 
 
 pub(crate) fn guest_address_not_checked(look: &Look<'_>) -> Judged {
     switched_on(look)?;
+    look.take(look.host.node_firewall())?;
+    // The nftables backend looks at a set `ipfilter-netN` only with the option.
+    let sets_count = *look.take(look.host.firewall_backend())? == Backend::Iptables;
     each_guest(look, |look, seen| {
         seen.filtered(look)?;
         let firewall = &seen.file.firewall;
@@ -252,7 +262,9 @@ pub(crate) fn guest_address_not_checked(look: &Look<'_>) -> Judged {
         let filtered = seen.cards.iter().filter(|card| card.filtered);
         let bare: Vec<(&Card, &String)> = filtered
             .filter_map(|card| Some((card, known.get(&card.option)?)))
-            .filter(|(card, _)| !firewall.sets.contains_key(&format!("ipfilter-{}", card.option)))
+            .filter(|(card, _)| {
+                !sets_count || !firewall.sets.contains_key(&format!("ipfilter-{}", card.option))
+            })
             .collect();
         if known.is_empty() {
             return Err(Stop::not_applicable("the configuration of this guest gives no address"));

@@ -202,6 +202,20 @@ fn raw_device(interface: &Interface) -> Option<(String, u16)> {
     Some((device.to_owned(), vlan))
 }
 
+impl Socket {
+    /// Whether it waits for others than the node itself.
+    pub fn is_open(&self) -> bool {
+        !self.listener.address.is_loopback()
+    }
+
+    /// Whether it may be one of a client: a UDP socket on a port that the kernel picks by itself.
+    pub fn may_be_client(&self) -> bool {
+        /// From here on the kernel picks ports (`ip_local_port_range`).
+        const FIRST_EPHEMERAL: u16 = 32768;
+        self.protocol == "udp" && self.listener.port >= FIRST_EPHEMERAL
+    }
+}
+
 impl Host {
     /// `/etc/network/interfaces` and everything it pulls in, as ifupdown2 reads it. Every node has the file; without it
     /// nothing is known of its interfaces.

@@ -65,7 +65,7 @@ pub struct File {
     /// `dhcp` of a guest; none if it is not set.
     pub dhcp: Option<bool>,
     /// `ipfilter` of a guest; none if it is not set.
-    pub ipfilter: Option<bool>,
+    pub ipfilter: Option<Located<bool>>,
     /// Aliases by lower-cased name.
     pub aliases: BTreeMap<String, Cidr>,
     /// Sets by name, with the line of the header.

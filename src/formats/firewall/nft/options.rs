@@ -124,7 +124,8 @@ impl Options {
         file.helpers = helpers
             .map(|value| Located::new(value.value.split(',').map(str::to_owned).collect(), value.line));
         file.dhcp = get("dhcp").and_then(|value| truth(&value.value));
-        file.ipfilter = get("ipfilter").and_then(|value| truth(&value.value));
+        file.ipfilter =
+            get("ipfilter").and_then(|value| Some(Located::new(truth(&value.value)?, value.line)));
         Ok(())
     }
 }

@@ -1,10 +1,12 @@
 //! Who reaches the guests of the node.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 
 use super::path::{self, Way};
 use super::walk::{self, Chain};
 use super::{Backend, Exposure, Place, Reach, alike, iptables, nftables, why};
+use crate::formats::firewall::rule::Direction;
+use crate::host::firewall::File;
 use crate::host::guests::{Guest, GuestConfig};
 
 /// A network card of a guest, as the firewall sees it.
@@ -16,6 +18,8 @@ pub(super) struct Card {
     pub(super) filtered: bool,
     /// The addresses that the configuration gives it.
     pub(super) addresses: Vec<IpAddr>,
+    /// Its link-local address, which comes from its MAC address; none if that is not known.
+    pub(super) link_local: Option<IpAddr>,
     /// The bridge or virtual network it is on.
     pub(super) bridge: Option<String>,
 }
@@ -37,9 +41,34 @@ impl<'h> Reach<'h> {
     /// # Errors
     /// If there is no such guest on this node, or no such network card.
     pub fn guest_chains(&self, vmid: u32, card: Option<u32>) -> Result<GuestChains<'h>, String> {
+        self.chains_of(self.guest(vmid)?, card)
+    }
+
+    pub(super) fn guest(&self, vmid: u32) -> Result<&'h Guest, String> {
         let guest = self.guests().find(|guest| guest.vmid == vmid);
-        let guest = guest.ok_or_else(|| format!("there is no guest {vmid} on this node"))?;
-        self.chains_of(guest, card)
+        guest.ok_or_else(|| format!("there is no guest {vmid} on this node"))
+    }
+
+    /// The network cards of a guest, or the one of this number. None of a guest whose configuration is not known.
+    pub(super) fn cards_of(&self, guest: &Guest, card: Option<u32>) -> Result<Vec<Card>, String> {
+        let vmid = guest.vmid;
+        let Ok(mut cards) = cards(guest) else { return Ok(Vec::new()) };
+        if cards.is_empty() && card.is_none() {
+            return Err(format!("the guest {vmid} has no network card"));
+        }
+        cards.retain(|own| card.is_none_or(|number| own.number == number));
+        match card.filter(|_| cards.is_empty()) {
+            Some(number) => Err(format!("the guest {vmid} has no net{number}")),
+            None => Ok(cards),
+        }
+    }
+
+    /// The firewall file of a guest, or why it is not known.
+    pub(super) fn file_of(&self, vmid: u32) -> Result<&'h File, String> {
+        let files = self.host.guest_firewalls().value.as_ref().map_err(why)?;
+        let fact = files.get(&vmid);
+        let fact = fact.ok_or_else(|| format!("the firewall file of the guest {vmid} was not read"))?;
+        fact.value.as_ref().map_err(why)
     }
 
     /// The same of a guest that is at hand.
@@ -47,40 +76,25 @@ impl<'h> Reach<'h> {
     /// # Errors
     /// If it has no network card, or not this one.
     pub fn chains_of(&self, guest: &'h Guest, card: Option<u32>) -> Result<GuestChains<'h>, String> {
-        let vmid = guest.vmid;
-        let cards = cards(guest);
-        if cards.as_ref().is_ok_and(Vec::is_empty) && card.is_none() {
-            return Err(format!("the guest {vmid} has no network card"));
-        }
+        let wanted = self.cards_of(guest, card)?;
         let (datacenter, _, backend) = match self.before_rules() {
             Ok(known) => known,
             Err(decided) => return Ok(GuestChains::Decided(decided)),
         };
-        let cards = match cards {
-            Ok(cards) => cards,
-            Err(why) => return Ok(GuestChains::Decided(Exposure::unknown(&why))),
-        };
-        let wanted: Vec<&Card> =
-            cards.iter().filter(|own| card.is_none_or(|number| own.number == number)).collect();
-        if let Some(number) = card.filter(|_| wanted.is_empty()) {
-            return Err(format!("the guest {vmid} has no net{number}"));
+        if let Err(why) = cards(guest) {
+            return Ok(GuestChains::Decided(Exposure::unknown(&why)));
         }
-        let files = self.host.guest_firewalls().value.as_ref().map_err(why);
-        let file = match files.map(|files| files.get(&vmid).map(|fact| fact.value.as_ref().map_err(why))) {
-            Ok(Some(Ok(file))) => Ok(file),
-            Ok(Some(Err(why))) | Err(why) => Err(why),
-            Ok(None) => Err(format!("the firewall file of the guest {vmid} was not read")),
-        };
+        let file = self.file_of(guest.vmid);
         let own = |card: &Card| match (&file, card.filtered) {
             (_, false) => CardChain::Open(Place::named("nic-unfiltered").because_of(&guest.path, None)),
             (Err(why), true) => CardChain::Unknown(why.clone()),
             (Ok(file), true) => match backend {
                 Backend::Iptables => iptables::guest(self, datacenter, file, card),
-                Backend::Nftables => nftables::guest(self, datacenter, file, card),
+                Backend::Nftables => nftables::guest(self, datacenter, file, card, Direction::In),
             },
         };
         let one = |card: &Card| CardWay { own: own(card), way: self.way(card) };
-        Ok(GuestChains::Cards(wanted.into_iter().map(one).collect()))
+        Ok(GuestChains::Cards(wanted.iter().map(one).collect()))
     }
 }
 
@@ -172,17 +186,29 @@ impl<'h> GuestChains<'h> {
 pub(super) fn cards(guest: &Guest) -> Result<Vec<Card>, String> {
     let number = |option: &str| option.strip_prefix("net")?.parse().ok();
     let config = guest.config.value.as_ref().map_err(why)?;
-    let card = |option: &str, filtered, bridge: Option<String>, addresses| {
-        Some(Card { number: number(option)?, filtered, addresses, bridge })
+    let card = |option: &str, filtered, bridge: Option<String>, addresses, mac: Option<String>| {
+        let link_local = mac.as_deref().and_then(link_local);
+        Some(Card { number: number(option)?, filtered, addresses, link_local, bridge })
     };
     Ok(match config {
         GuestConfig::Vm(config) => {
             let nics = config.current.nics().into_iter();
-            nics.filter_map(|nic| card(&nic.option, nic.firewall, nic.bridge, Vec::new())).collect()
+            nics.filter_map(|nic| card(&nic.option, nic.firewall, nic.bridge, Vec::new(), nic.mac)).collect()
         }
         GuestConfig::Container(config) => {
             let nics = config.current.nics().into_iter();
-            nics.filter_map(|nic| card(&nic.option, nic.firewall, nic.bridge, nic.addresses)).collect()
+            nics.filter_map(|nic| card(&nic.option, nic.firewall, nic.bridge, nic.addresses, nic.mac))
+                .collect()
         }
     })
+}
+
+/// `mac_to_linklocal`: the address that IPv6 derives from a MAC address.
+fn link_local(mac: &str) -> Option<IpAddr> {
+    const FLIPPED: u8 = 0x02;
+    let bytes: Vec<u8> = mac.split(':').map_while(|byte| u8::from_str_radix(byte, 16).ok()).collect();
+    let [a, b, c, d, e, f] = bytes.as_slice() else { return None };
+    let word = |high: u8, low: u8| u16::from_be_bytes([high, low]);
+    let [first, second, third, last] = [word(*a ^ FLIPPED, *b), word(*c, 0xff), word(0xfe, *d), word(*e, *f)];
+    Some(Ipv6Addr::new(0xfe80, 0, 0, 0, first, second, third, last).into())
 }

@@ -11,6 +11,7 @@ mod iptables;
 mod load;
 mod local;
 mod nftables;
+mod out;
 mod path;
 mod sets;
 mod walk;
@@ -33,6 +34,7 @@ use crate::host::{Doubt, Host, Stop};
 pub use self::answer::{Exposure, LocalNetwork, Outcome, Part, Place, Target};
 pub use self::guest::GuestChains;
 pub use self::load::Refusal;
+pub use self::out::{Journey, Receiver, Sender};
 
 /// Protocol number of TCP.
 pub const TCP: u16 = 6;
@@ -202,18 +204,24 @@ impl<'h> Reach<'h> {
         Exposure { parts, ..exposure }
     }
 
+    /// The switch of the node, if it is off.
+    fn node_off(&self, node: &'h File, backend: Backend) -> Option<Exposure<'h>> {
+        let enabled = match backend {
+            Backend::Iptables => node.firewall.is_enabled(self.now),
+            Backend::Nftables => nftables::node_enabled(node),
+        };
+        let line = node.firewall.options.enable.as_ref().map(|option| option.line);
+        let place = || Place::named("node-firewall-off").because_of(&node.path, line);
+        (!enabled).then(|| Exposure::open(place()))
+    }
+
     fn node_exposure(&self, protocol: u16, port: u16) -> Exposure<'h> {
         let (datacenter, node, backend) = match self.before_rules() {
             Ok(known) => known,
             Err(decided) => return decided,
         };
-        let enabled = match backend {
-            Backend::Iptables => node.firewall.is_enabled(self.now),
-            Backend::Nftables => nftables::node_enabled(node),
-        };
-        if !enabled {
-            let line = node.firewall.options.enable.as_ref().map(|option| option.line);
-            return Exposure::open(Place::named("node-firewall-off").because_of(&node.path, line));
+        if let Some(off) = self.node_off(node, backend) {
+            return off;
         }
         let chain = self.chain_of_node(datacenter, node, backend);
         let mut parts = chain.walk(protocol, port, &self.memo);

@@ -149,21 +149,53 @@ impl<'h> Way<'h> {
     /// What becomes of packets on the way.
     pub(super) fn parts(&self, protocol: u16, port: u16, reach: &Reach<'h>) -> Vec<Part<'h>> {
         let everything = AddressSet::everything();
-        let pass = |chain: &Chain<'h>| chain.walk_to(&self.addresses, protocol, port, &reach.memo);
-        let carried = match &self.carried {
-            Carried::Freely => passed(everything.clone()),
-            Carried::By(chain) => pass(chain),
-            Carried::Unknown(why) => vec![Part::unknown(everything.clone(), why)],
-        };
+        let (carried, routed) = self.both_ways(&self.addresses, protocol, port, reach);
         let seen = within(&carried, &everything.subtract(&self.unseen));
         let carried: Vec<Part<'h>> = seen.into_iter().chain(passed(self.unseen.clone())).collect();
         let Some(on_link) = &self.on_link else { return carried };
-        let routed = self.routed.as_ref().map_or_else(|| passed(everything.clone()), |chain| pass(chain));
         let sure = on_link.union(&self.unseen);
         let outside = everything.subtract(&sure);
         let mut all = within(&carried, &sure);
         all.extend(either(&within(&carried, &outside), &routed));
         all
+    }
+}
+
+impl<'h> Way<'h> {
+    /// What becomes of packets that the card sends to these addresses.
+    pub(super) fn parts_to(
+        &self,
+        to: &Addresses,
+        protocol: u16,
+        port: u16,
+        reach: &Reach<'h>,
+    ) -> Vec<Part<'h>> {
+        let (carried, routed) = self.both_ways(to, protocol, port, reach);
+        let all = || to.v4.iter().chain(&to.v6);
+        let near = |on_link: &AddressSet| all().all(|to| to.is_some_and(|to| on_link.contains(to)));
+        match &self.on_link {
+            Some(on_link) if !near(on_link) => either(&carried, &routed),
+            _ => carried,
+        }
+    }
+
+    /// What becomes of packets that the network carries, and of those that the node routes.
+    fn both_ways(
+        &self,
+        to: &Addresses,
+        protocol: u16,
+        port: u16,
+        reach: &Reach<'h>,
+    ) -> (Vec<Part<'h>>, Vec<Part<'h>>) {
+        let pass = |chain: &Chain<'h>| chain.walk_to(to, protocol, port, &reach.memo);
+        let everything = AddressSet::everything;
+        let carried = match &self.carried {
+            Carried::Freely => passed(everything()),
+            Carried::By(chain) => pass(chain),
+            Carried::Unknown(why) => vec![Part::unknown(everything(), why)],
+        };
+        let routed = self.routed.as_ref().map_or_else(|| passed(everything()), |chain| pass(chain));
+        (carried, routed)
     }
 }
 

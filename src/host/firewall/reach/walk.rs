@@ -211,6 +211,12 @@ pub(super) struct Addresses {
 }
 
 impl Addresses {
+    /// One address and no other.
+    pub(super) fn only(address: IpAddr) -> Self {
+        let own = |family| if Family::of(address) == family { vec![Some(address)] } else { Vec::new() };
+        Self { v4: own(Family::V4), v6: own(Family::V6) }
+    }
+
     /// Of a network card: those its configuration gives; without one of a family that is not known.
     pub(super) fn of_guest(given: &[IpAddr]) -> Self {
         let of = |family| {

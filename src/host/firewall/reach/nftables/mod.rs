@@ -13,8 +13,9 @@ use super::iptables::loopback;
 use super::walk::{Addresses, Among, Chain, Step};
 use super::{LOOPBACK, Place, Reach, TCP, UDP};
 use crate::formats::firewall::Verdict;
+use crate::formats::firewall::address::Cidr;
 use crate::formats::firewall::nft::{self, Member};
-use crate::formats::firewall::options::{DHCP, POLICY_FORWARD, POLICY_IN};
+use crate::formats::firewall::options::{DHCP, POLICY_FORWARD, POLICY_IN, POLICY_OUT};
 use crate::formats::firewall::rule::Direction;
 use crate::host::firewall::File;
 use crate::host::firewall::cover::AddressSet;
@@ -185,12 +186,28 @@ impl<'h> Builder<'_, 'h> {
     }
 }
 
-/// The chain `guest-VMID-in` for one network card that has the firewall switched on.
+/// The chains `host-out` and `cluster-out`.
+pub(super) fn node_out<'h>(reach: &Reach<'h>, datacenter: &'h File, node: &'h File) -> Chain<'h> {
+    let Some(mut builder) = builder(reach, datacenter, None, Direction::Out) else { return Chain::default() };
+    for file in [node, datacenter] {
+        if let Some(own) = read(file) {
+            builder.rules(&file.path, &own.rules, None, None, 0);
+        }
+    }
+    let policy = read(datacenter).and_then(|file| file.policy_out.as_ref());
+    let place = Place::named("policy").because_of(&datacenter.path, policy.map(|policy| policy.line));
+    let verdict = policy.map_or(POLICY_OUT, |policy| policy.value);
+    builder.add(Step::all(verdict, place, Among::known(AddressSet::everything())));
+    builder.chain
+}
+
+/// The chain `guest-VMID-in` or `guest-VMID-out` of a network card that has the firewall switched on.
 pub(super) fn guest<'h>(
     reach: &Reach<'h>,
     datacenter: &'h File,
     file: &'h File,
     card: &Card,
+    direction: Direction,
 ) -> CardChain<'h> {
     let (Some(own), true) = (read(file), guest_enabled(file)) else {
         let line = read(file).and_then(|file| file.enable.as_ref()).map(|enable| enable.line);
@@ -199,20 +216,38 @@ pub(super) fn guest<'h>(
     // Any number but 0 tells the sets of the guest from those of the datacenter; the path tells the guest.
     let vmid =
         file.path.rsplit('/').next().and_then(|name| name.strip_suffix(".fw")?.parse().ok()).unwrap_or(1);
-    let Some(mut builder) = builder(reach, datacenter, Some((vmid, own)), Direction::In) else {
+    let Some(mut builder) = builder(reach, datacenter, Some((vmid, own)), direction) else {
         return CardChain::Unknown(format!("{} was not read", datacenter.path));
     };
-    builder.card = Some(format!("net{}", card.number));
+    let name = format!("net{}", card.number);
+    let out = direction == Direction::Out;
     builder.chain.addresses = Addresses::of_guest(&card.addresses);
-    let answers = if own.dhcp.unwrap_or(DHCP) { Verdict::Accept } else { Verdict::Drop };
-    for (from, to) in [(67, 68), (547, 546)] {
-        let step = Step::all(answers, Place::named("dhcp"), Among::known(AddressSet::everything()));
+    // Without the option a set `ipfilter-netN` has no effect.
+    if out && own.ipfilter.as_ref().is_some_and(|option| option.value) {
+        let set = own.sets.get(&format!("ipfilter-{name}"));
+        let line = set.map(|(line, _)| *line).or(own.ipfilter.as_ref().map(|option| option.line));
+        let place = Place::named("ipfilter").because_of(&file.path, line);
+        let allowed = match set {
+            Some((_, members)) => builder.names.members(members),
+            None => AddressSet::of_networks(
+                &card.addresses.iter().chain(&card.link_local).copied().map(Cidr::host).collect::<Vec<_>>(),
+            ),
+        };
+        let others = AddressSet::everything().subtract(&allowed);
+        builder.add(Step::all(Verdict::Drop, place, Among::known(others)));
+    }
+    builder.card = Some(name);
+    let talk = if own.dhcp.unwrap_or(DHCP) { Verdict::Accept } else { Verdict::Drop };
+    for (server, client) in [(67, 68), (547, 546)] {
+        let (from, to) = if out { (client, server) } else { (server, client) };
+        let step = Step::all(talk, Place::named("dhcp"), Among::known(AddressSet::everything()));
         builder.add(Step { sport: Some(Rc::from([(from, from)])), ..step.for_ports(UDP, &[(to, to)]) });
     }
     builder.rules(&file.path, &own.rules, None, None, 0);
-    let policy = own.policy_in.as_ref();
+    let (policy, default) =
+        if out { (own.policy_out.as_ref(), POLICY_OUT) } else { (own.policy_in.as_ref(), POLICY_IN) };
     let place = Place::named("policy").because_of(&file.path, policy.map(|policy| policy.line));
-    let verdict = builder.verdict(policy.map_or(POLICY_IN, |policy| policy.value));
+    let verdict = builder.verdict(policy.map_or(default, |policy| policy.value));
     builder.add(Step::all(verdict, place, Among::known(AddressSet::everything())));
     CardChain::Filtered(Rules(builder.chain))
 }

@@ -1,3 +1,4 @@
+mod outward;
 mod properties;
 mod virtual_networks;
 
