@@ -1,5 +1,6 @@
 //! What stands in the firewall files and does something else than it says.
 
+use super::backends::nftables_obeys;
 use super::{MOST_EVIDENCE, RuleFile, all_rules, counted, rule_files, switched_on};
 use crate::catalogue::Severity;
 use crate::checks::{Judged, Look};
@@ -95,13 +96,16 @@ pub(crate) fn rule_ignored_by_proxmox(look: &Look<'_>) -> Judged {
     if let Err(Stop::Unknown(doubt)) = look.host.release() {
         look.doubt(doubt);
     }
+    let by_nft = look.host.firewall_backend().value.as_ref() == Ok(&Backend::Nftables);
     let files = rule_files(look, false);
     look.each(
         &files,
         |file| subject(file),
         |look, file| {
             let text = file.take(look)?;
-            let mut ignored: Vec<(u32, Severity, String)> = text.firewall.lost.iter().map(weigh).collect();
+            // A rule that only the nftables backend obeys is judged by itself.
+            let lost = text.firewall.lost.iter().filter(|lost| !(by_nft && nftables_obeys(text, lost.line)));
+            let mut ignored: Vec<(u32, Severity, String)> = lost.map(weigh).collect();
             ignored.extend(missing_groups(&text.firewall, &datacenter.firewall).map(|(rule, name)| {
                 let what = format!("the security group {} does not exist", shown(name));
                 (rule.line, Severity::Medium, what)

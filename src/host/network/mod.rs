@@ -12,6 +12,7 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use super::{Fact, Host, Stop};
+use crate::formats::firewall::address::Cidr;
 use crate::formats::interfaces::{self, Attribute, Stanza};
 use crate::formats::proc_net::{self, Listener};
 
@@ -150,6 +151,39 @@ impl Interface {
             _ => None,
         });
         written.chain(asked).collect()
+    }
+
+    /// Its addresses with their prefix lengths, as far as they are written as such, and what is written and is none.
+    pub fn networks(&self) -> (Vec<Cidr>, Vec<&Placed<Attribute>>) {
+        let (mut networks, mut wrong): (Vec<(Cidr, bool)>, Vec<_>) = (Vec::new(), Vec::new());
+        for attribute in &self.attributes {
+            let value = attribute.value.value.split_whitespace().next().unwrap_or_default();
+            match attribute.value.name.as_str() {
+                "address" => match interfaces::network(value) {
+                    Some(network) => networks.push((network, value.contains('/'))),
+                    None => wrong.push(attribute),
+                },
+                // An old writing: the netmask of an address stands on a line of its own.
+                "netmask" => match (networks.last_mut(), interfaces::prefix(value)) {
+                    (Some((network, false)), Some(prefix)) => network.prefix = prefix,
+                    (Some((_, true)), Some(_)) => {}
+                    _ => wrong.push(attribute),
+                },
+                _ => {}
+            }
+        }
+        (networks.into_iter().map(|(network, _)| network).collect(), wrong)
+    }
+
+    /// The interfaces that a bridge or bond makes one of; patterns are left out.
+    pub fn members(&self) -> impl Iterator<Item = &str> {
+        let lists = ["bridge-ports", "ovs-ports", "bond-slaves", "ovs-bonds"].map(|name| self.text(name));
+        lists.into_iter().flatten().flat_map(str::split_whitespace).filter(|name| *name != "none")
+    }
+
+    /// Whether the node itself speaks through it: it has an address, gets one, or is made for that.
+    pub fn speaks(&self) -> bool {
+        !self.addresses().is_empty() || self.text("ovs-type") == Some("OVSIntPort")
     }
 
     /// Its addresses that are written as such.

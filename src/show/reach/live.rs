@@ -75,7 +75,8 @@ mod tests {
     use super::*;
     use crate::files::{Files, Node, Tree};
 
-    const HEAD: &str = "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode\n";
+    const HEAD: &str =
+        "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode\n";
 
     fn live(tcp: &str, udp: &str) -> Live {
         let mut tree = Tree::default();

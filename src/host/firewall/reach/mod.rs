@@ -27,6 +27,7 @@ use self::local::Local;
 use self::walk::{Among, Chain, Memo};
 use super::cover::AddressSet;
 use super::{Backend, File};
+use crate::formats::firewall::Verdict;
 use crate::formats::firewall::address::Family;
 use crate::host::guests::Guest;
 use crate::host::{Doubt, Host, Stop};
@@ -304,6 +305,18 @@ impl<'h> Reach<'h> {
     pub fn denied_in_vain(&self) -> Vec<Place<'h>> {
         let Ok((datacenter, node, Backend::Nftables)) = self.before_rules() else { return Vec::new() };
         self.chain_of_node(datacenter, node, Backend::Nftables).denied_behind("management-set")
+    }
+
+    /// The enabled rules of a file that the nftables backend leaves out because a name leads nowhere, with what they
+    /// were meant to do.
+    pub fn left_out_by_nftables(&self, file: &File) -> Vec<(u32, Option<Verdict>)> {
+        nftables::left_out(self, file)
+    }
+
+    /// What helpers of connection tracking open to everybody under the nftables backend: name, protocol, port and line
+    /// of host.fw.
+    pub fn opened_by_helpers(&self) -> Vec<(&'static str, u16, u16, u32)> {
+        self.node().map(nftables::opened_by_helpers).unwrap_or_default()
     }
 
     /// The call of a security group behind which everything is let in that a guest with a filtered network card sends

@@ -22,7 +22,7 @@ use crate::host::firewall::cover::AddressSet;
 use crate::host::firewall::exposure::{LOCAL_NETWORK, MANAGEMENT};
 
 pub(super) use self::names::Sets;
-pub(super) use self::refuse::refusals;
+pub(super) use self::refuse::{left_out, refusals};
 
 /// TCP ports that the management set reaches before all rules.
 const MANAGEMENT_PORTS: [(u16, u16); 4] = [(8006, 8006), (5900, 5999), (3128, 3128), (22, 22)];
@@ -143,14 +143,19 @@ pub(super) fn node<'h>(reach: &Reach<'h>, datacenter: &'h File, node: &'h File) 
     builder.chain
 }
 
+/// The ports that the helpers of host.fw open, with the line.
+pub(super) fn opened_by_helpers(node: &File) -> Vec<(&'static str, u16, u16, u32)> {
+    let Some(wanted) = read(node).and_then(|file| file.helpers.as_ref()) else { return Vec::new() };
+    let known = HELPERS.iter().filter(|(name, ..)| wanted.value.iter().any(|own| own == name));
+    known.map(|(name, protocol, port)| (*name, *protocol, *port, wanted.line)).collect()
+}
+
 /// The chain `ct-in`: whoever comes to a port of a helper is let in.
 fn helpers<'h>(builder: &mut Builder<'_, 'h>, node: &'h File) {
-    let Some(wanted) = read(node).and_then(|file| file.helpers.as_ref()) else { return };
-    for (_, protocol, port) in HELPERS.iter().filter(|(name, ..)| wanted.value.iter().any(|own| own == name))
-    {
-        let place = Place::named("conntrack-helper").because_of(&node.path, Some(wanted.line));
+    for (_, protocol, port, line) in opened_by_helpers(node) {
+        let place = Place::named("conntrack-helper").because_of(&node.path, Some(line));
         let step = Step::all(Verdict::Accept, place, Among::known(AddressSet::everything()));
-        builder.add(step.for_ports(*protocol, &[(*port, *port)]));
+        builder.add(step.for_ports(protocol, &[(port, port)]));
     }
 }
 

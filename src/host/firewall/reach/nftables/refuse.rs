@@ -85,6 +85,25 @@ fn rejected(vnet: &nft::File, datacenter: &nft::File) -> Option<(u32, String)> {
     Some((line, "the kernel does not reject packets that a bridge forwards".to_owned()))
 }
 
+/// The enabled rules of a file that are left out because a name leads nowhere, with what they were meant to do.
+pub(in super::super) fn left_out(reach: &Reach<'_>, file: &File) -> Vec<(u32, Option<Verdict>)> {
+    let (Ok(datacenter), Some(own)) = (reach.datacenter(), read(file)) else { return Vec::new() };
+    let Some(datacenter) = read(datacenter) else { return Vec::new() };
+    let guest = (file.firewall.level == Level::Guest).then_some((1, own));
+    let rules = own.rules.iter().map(|rule| (rule, Names { datacenter, own: guest }));
+    let groups = own.groups.values().flatten().map(|rule| (rule, Names { datacenter, own: None }));
+    let lost =
+        rules.chain(groups).filter(|(rule, names)| rule.enabled && resolve(rule, names, reach).is_none());
+    let mut found: Vec<(u32, Option<Verdict>)> = lost
+        .map(|(rule, _)| match rule.target {
+            Target::Verdict(verdict) | Target::Macro(_, verdict) => (rule.line, Some(verdict)),
+            Target::Group(_) => (rule.line, None),
+        })
+        .collect();
+    found.sort_unstable();
+    found
+}
+
 fn broken_member(file: &nft::File, names: &Names<'_>) -> Option<(u32, String)> {
     let members = file.sets.values().flat_map(|(_, members)| members);
     let mut lost = members.filter_map(|member| Some((member.line, member.what.as_ref().err()?)));
