@@ -135,3 +135,48 @@ pub fn answer(host: &Host, question: &Question, now: i64) -> Result<Shown, Strin
     }
     Ok(Shown { json, text })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::files::{Files, Node, Tree};
+    use crate::formats::release::Release;
+
+    #[test]
+    fn both_ends_are_read() {
+        assert_eq!(sender("192.0.2.1"), Ok(Sender::Address("192.0.2.1".parse().unwrap())));
+        assert_eq!(sender("guest/100/net1"), Ok(Sender::Guest(100, Some(1))));
+        assert_eq!(receiver("node"), Ok(Receiver::Target(Target::Node)));
+        assert_eq!(receiver("guest/100"), Ok(Receiver::Target(Target::Guest(100, None))));
+        for wrong in ["", "guest/", "guest/x", "guest/1/eth0", "192.0.2.0/24", "Node"] {
+            assert!(sender(wrong).is_err() && receiver(wrong).is_err(), "{wrong}");
+        }
+        assert_eq!(port("udp/53"), Ok((UDP, 53)));
+        assert!(port("tcp/0").is_err() && port("53").is_err());
+    }
+
+    #[test]
+    fn the_answer_names_the_line_that_decides_about_what_a_guest_sends() {
+        let mut tree = Tree::default();
+        for (path, text) in [
+            ("/etc/pve/.members", "{\"nodename\": \"pve1\", \"version\": 0}\n"),
+            ("/etc/pve/firewall/cluster.fw", "[OPTIONS]\nenable: 1\n"),
+            ("/etc/pve/nodes/pve1/host.fw", "[OPTIONS]\n"),
+            ("/etc/pve/nodes/pve1/lxc/100.conf", "net0: name=eth0,bridge=vmbr0,firewall=1,ip=10.1.0.5/24\n"),
+            ("/etc/pve/firewall/100.fw", "[OPTIONS]\nenable: 1\n[RULES]\nOUT DROP -p tcp -dport 25\n"),
+        ] {
+            tree.insert(path, Node::file(text));
+        }
+        let host = Host::new(Files::memory(tree), None, Some(Release::Pve9));
+        let from = sender("guest/100").unwrap();
+        let ask = |to: &str, port| {
+            let to = receiver(to).unwrap();
+            answer(&host, &Question { from, to, protocol: TCP, port }, 0)
+        };
+        let shown = ask("203.0.113.1", 25).unwrap();
+        assert_eq!(shown.json["verdict"], "DROP");
+        assert_eq!(shown.json["rule"], json!({ "path": "/etc/pve/firewall/100.fw", "line": 4 }));
+        assert_eq!(ask("203.0.113.1", 26).unwrap().json["rule"]["implicit"], "policy");
+        assert!(ask("guest/999", 25).is_err());
+    }
+}

@@ -50,17 +50,9 @@ impl<'h> Reach<'h> {
     }
 
     /// The network cards of a guest, or the one of this number. None of a guest whose configuration is not known.
+    #[expect(clippy::unused_self, reason = "read with the other questions about a guest")]
     pub(super) fn cards_of(&self, guest: &Guest, card: Option<u32>) -> Result<Vec<Card>, String> {
-        let vmid = guest.vmid;
-        let Ok(mut cards) = cards(guest) else { return Ok(Vec::new()) };
-        if cards.is_empty() && card.is_none() {
-            return Err(format!("the guest {vmid} has no network card"));
-        }
-        cards.retain(|own| card.is_none_or(|number| own.number == number));
-        match card.filter(|_| cards.is_empty()) {
-            Some(number) => Err(format!("the guest {vmid} has no net{number}")),
-            None => Ok(cards),
-        }
+        Ok(wanted(guest, card)?.unwrap_or_default())
     }
 
     /// The firewall file of a guest, or why it is not known.
@@ -76,14 +68,15 @@ impl<'h> Reach<'h> {
     /// # Errors
     /// If it has no network card, or not this one.
     pub fn chains_of(&self, guest: &'h Guest, card: Option<u32>) -> Result<GuestChains<'h>, String> {
-        let wanted = self.cards_of(guest, card)?;
+        let wanted = wanted(guest, card)?;
         let (datacenter, _, backend) = match self.before_rules() {
             Ok(known) => known,
             Err(decided) => return Ok(GuestChains::Decided(decided)),
         };
-        if let Err(why) = cards(guest) {
-            return Ok(GuestChains::Decided(Exposure::unknown(&why)));
-        }
+        let wanted = match wanted {
+            Ok(cards) => cards,
+            Err(why) => return Ok(GuestChains::Decided(Exposure::unknown(&why))),
+        };
         let file = self.file_of(guest.vmid);
         let own = |card: &Card| match (&file, card.filtered) {
             (_, false) => CardChain::Open(Place::named("nic-unfiltered").because_of(&guest.path, None)),
@@ -179,6 +172,23 @@ impl<'h> GuestChains<'h> {
             filtering,
             parts: walk::merge(exposures.into_iter().map(|exposure| exposure.parts).collect()),
         }
+    }
+}
+
+/// The network cards of a guest, or the one of this number; or why its configuration is not known.
+fn wanted(guest: &Guest, card: Option<u32>) -> Result<Result<Vec<Card>, String>, String> {
+    let vmid = guest.vmid;
+    let mut cards = match cards(guest) {
+        Ok(cards) => cards,
+        Err(why) => return Ok(Err(why)),
+    };
+    if cards.is_empty() && card.is_none() {
+        return Err(format!("the guest {vmid} has no network card"));
+    }
+    cards.retain(|own| card.is_none_or(|number| own.number == number));
+    match card.filter(|_| cards.is_empty()) {
+        Some(number) => Err(format!("the guest {vmid} has no net{number}")),
+        None => Ok(Ok(cards)),
     }
 }
 

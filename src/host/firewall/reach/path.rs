@@ -17,6 +17,7 @@ use crate::formats::firewall::address::Cidr;
 use crate::host::firewall::File;
 use crate::host::firewall::cover::AddressSet;
 use crate::host::firewall::virtual_network::Said;
+use crate::host::network::Interface;
 
 /// Why it is not known which chain a packet passes.
 const EITHER_WAY: &str =
@@ -74,14 +75,14 @@ impl<'h> Reach<'h> {
             return None;
         }
         let unseen = if node_enabled { AddressSet::empty() } else { self.local().own() };
-        let on_link = self.on_link(bridge);
+        let on_link = self.on_link(bridge, matches!(carried, Carried::Freely));
         let addresses = Addresses::of_guest(&card.addresses);
         Some(Way { carried, routed: routed.clone(), on_link, unseen, addresses })
     }
 
-    /// The sources of which the bridge carries the packets whatever the node routes; none for all, as on a bridge with
-    /// a wire.
-    fn on_link(&self, bridge: &str) -> Option<AddressSet> {
+    /// The sources of which the bridge carries the packets whatever the node routes; none for all. A bridge with a wire
+    /// that denies nothing lets all others in as well.
+    fn on_link(&self, bridge: &str, freely: bool) -> Option<AddressSet> {
         let networks = self.local().networks_on(bridge);
         let applied = &self.host.virtual_network().applied;
         if let Said::Known(network) = applied
@@ -93,18 +94,15 @@ impl<'h> Reach<'h> {
             return routed.then(|| AddressSet::of_networks(&all));
         }
         let interfaces = self.host.interfaces().value.as_ref().ok();
-        match interfaces.and_then(|interfaces| interfaces.all.get(bridge)) {
-            Some(bridge) if bridge.has_ports() => None,
-            Some(_) => Some(AddressSet::of_networks(&networks)),
-            None if matches!(self.vnet_named(bridge), Some(true)) => Some(AddressSet::empty()),
-            None => None,
-        }
-    }
-
-    /// Whether there is a firewall file of a virtual network of this name, if that is known.
-    fn vnet_named(&self, name: &str) -> Option<bool> {
-        let files = self.host.vnet_firewalls().value.as_ref().ok()?;
-        Some(files.contains_key(name))
+        let known = interfaces.and_then(|interfaces| interfaces.all.get(bridge));
+        let wired = known.map(Interface::has_ports);
+        let all = match (freely, wired) {
+            (true, Some(wired)) => wired,
+            (true, None) => true,
+            // Without an address on it the node does not route into it.
+            (false, wired) => wired == Some(true) && networks.is_empty(),
+        };
+        (!all).then(|| AddressSet::of_networks(&networks))
     }
 
     /// The chains of virtual networks that deny something.

@@ -50,6 +50,9 @@ type Known = BTreeMap<(Operation, Identity, Identity), (AddressSet, AddressSet, 
 #[derive(Debug)]
 pub(super) struct Memo {
     everything: AddressSet,
+    anybody: Rc<AddressSet>,
+    v4: AddressSet,
+    v6: AddressSet,
     known: RefCell<Known>,
     small: RefCell<BTreeSet<AddressSet>>,
     /// Intervals in all remembered sets.
@@ -58,8 +61,12 @@ pub(super) struct Memo {
 
 impl Default for Memo {
     fn default() -> Self {
+        let everything = AddressSet::everything();
         Self {
-            everything: AddressSet::everything(),
+            anybody: Rc::new(everything.clone()),
+            everything,
+            v4: AddressSet::family(Family::V4),
+            v6: AddressSet::family(Family::V6),
             known: RefCell::default(),
             small: RefCell::default(),
             pieces: std::cell::Cell::default(),
@@ -84,11 +91,34 @@ impl Memo {
         set
     }
 
+    /// Every address, as one end of a step.
+    pub(super) fn everybody(&self) -> Among {
+        Among { sure: Rc::clone(&self.anybody), maybe: None }
+    }
+
+    /// Every address of these families, the same place in memory each time.
+    pub(super) fn whole(&self, families: &[Family]) -> &AddressSet {
+        match families {
+            [Family::V4] => &self.v4,
+            [Family::V6] => &self.v6,
+            _ => &self.everything,
+        }
+    }
+
     fn intersect(&self, left: &AddressSet, right: &AddressSet) -> AddressSet {
+        if left.is_everything() {
+            return right.clone();
+        }
+        if right.is_everything() {
+            return left.clone();
+        }
         self.made(Operation::Intersect, left, right)
     }
 
     fn subtract(&self, left: &AddressSet, right: &AddressSet) -> AddressSet {
+        if right.is_everything() {
+            return AddressSet::empty();
+        }
         self.made(Operation::Subtract, left, right)
     }
 
@@ -272,24 +302,39 @@ impl<'a> Chain<'a> {
     /// The ports of a protocol in runs: all steps treat those of one run alike. Runs of the same number are concerned
     /// by the same steps.
     pub(super) fn runs(&self, protocol: u16, (first, last): (u16, u16)) -> Vec<((u16, u16), usize)> {
-        let steps = || {
-            self.steps
-                .iter()
-                .enumerate()
-                .filter(move |(_, step)| step.protocol.is_none_or(|own| own == protocol))
-        };
-        let ranges = steps().filter_map(|(_, step)| step.dport.as_ref()).flat_map(|ports| ports.iter());
-        let ends = ranges.flat_map(|(from, to)| [Some(*from), to.checked_add(1)]).flatten();
-        let starts: BTreeSet<u16> =
-            ends.filter(|port| first < *port && *port <= last).chain([first]).collect();
-        let mut alike: BTreeMap<Vec<usize>, usize> = BTreeMap::new();
-        let ends = starts.iter().skip(1).map(|next| next.saturating_sub(1)).chain([last]);
-        let runs = starts.iter().zip(ends).map(|(start, end)| {
-            let concerned = steps().filter(|(_, step)| step.dport.is_some() && holds(&step.dport, *start));
+        // Where each step begins and ends to be concerned, in ascending order.
+        let mut turns: Vec<(u32, usize, bool)> = Vec::new();
+        for (index, step) in self.steps.iter().enumerate() {
+            let ports = step.dport.as_ref().filter(|_| step.protocol.is_none_or(|own| own == protocol));
+            for (from, to) in ports.into_iter().flat_map(|ports| ports.iter()) {
+                if from <= to {
+                    turns.push((u32::from(*from), index, true));
+                    turns.push((u32::from(*to) + 1, index, false));
+                }
+            }
+        }
+        turns.sort_unstable();
+        let mut concerned = Concerned::new(self.steps.len());
+        let mut alike: BTreeMap<Vec<u64>, usize> = BTreeMap::new();
+        let mut runs: Vec<((u16, u16), usize)> = Vec::new();
+        let mut turns = turns.into_iter().peekable();
+        let mut start = u32::from(first);
+        while start <= u32::from(last) {
+            while let Some((_, index, begins)) = turns.next_if(|(port, ..)| *port <= start) {
+                concerned.turn(index, begins);
+            }
+            let next = turns.peek().map_or(u32::MAX, |(port, ..)| *port);
+            let end = next.saturating_sub(1).min(u32::from(last));
             let fresh = alike.len();
-            ((*start, end), *alike.entry(concerned.map(|(index, _)| index).collect()).or_insert(fresh))
-        });
-        runs.collect()
+            let number = match alike.get(&concerned.bits) {
+                Some(number) => *number,
+                None => *alike.entry(concerned.bits.clone()).or_insert(fresh),
+            };
+            let port = |number: u32| u16::try_from(number).unwrap_or(u16::MAX);
+            runs.push(((port(start), port(end)), number));
+            start = end + 1;
+        }
+        runs
     }
 
     /// The steps behind the built-in one of this name that deny what that one has let in.
@@ -343,6 +388,29 @@ fn choices(steps: &[&Step<'_>], addresses: &Addresses) -> (Vec<Choice>, bool) {
     let cut = all.len() > MOST_CHOICES;
     all.truncate(MOST_CHOICES);
     (all, cut)
+}
+
+/// Which steps are concerned, while ports are gone through.
+struct Concerned {
+    /// One bit for each step.
+    bits: Vec<u64>,
+    /// How many of its port ranges hold the port: they may overlap.
+    counts: Vec<u32>,
+}
+
+impl Concerned {
+    fn new(steps: usize) -> Self {
+        let words = steps.div_ceil(64);
+        Self { bits: vec![0; words], counts: vec![0; steps] }
+    }
+
+    fn turn(&mut self, index: usize, begins: bool) {
+        let Some(count) = self.counts.get_mut(index) else { return };
+        *count = if begins { count.saturating_add(1) } else { count.saturating_sub(1) };
+        let Some(word) = self.bits.get_mut(index / 64) else { return };
+        let bit = 1_u64 << (index % 64);
+        *word = if *count > 0 { *word | bit } else { *word & !bit };
+    }
 }
 
 /// The runs of several chains together.

@@ -75,7 +75,10 @@ impl<'r, 'h> Builder<'r, 'h> {
 
     /// What one end of a rule matches within the families it is for; none if the rule is left out.
     fn end(&self, address: Option<&Address>, names: &Names<'h>, whole: &AddressSet) -> Option<Among> {
-        let Some(address) = address else { return Some(self.reach.among(whole.clone())) };
+        let Some(address) = address else {
+            let everybody = whole.is_everything().then(|| self.reach.memo.everybody());
+            return Some(everybody.unwrap_or_else(|| self.reach.among(whole.clone())));
+        };
         let set = match address {
             Address::Networks(list) => AddressSet::of_networks(list),
             Address::Range(first, last) => AddressSet::range(*first, *last),
@@ -121,14 +124,13 @@ impl<'r, 'h> Builder<'r, 'h> {
             .into_iter()
             .filter(|family| rule.family.is_none_or(|only| only == *family))
             .collect();
-        let whole = |families: &[Family]| {
-            families.iter().fold(AddressSet::empty(), |all, family| all.union(&AddressSet::family(*family)))
-        };
+        let reach = self.reach;
+        let whole = |families: &[Family]| reach.memo.whole(families);
         let Target::Macro(known, _) = &rule.target else {
             let protocol =
                 rule.protocol.as_deref().and_then(port::protocol_number).filter(|number| *number != 0);
             let step = (protocol, ranges(rule.dport.as_ref()), ranges(rule.sport.as_ref()));
-            return self.match_of(rule, names, place, within, verdict, &whole(&families), step);
+            return self.match_of(rule, names, place, within, verdict, whole(&families), step);
         };
         let rows: Vec<&'static [Row]> = families.iter().map(|family| known.rows(*family)).collect();
         let same = rows.windows(2).all(|pair| pair.first() == pair.last());
@@ -154,7 +156,7 @@ impl<'r, 'h> Builder<'r, 'h> {
                     place,
                     within,
                     verdict,
-                    &whole(&families),
+                    whole(&families),
                     (protocol, dport, sport),
                 );
             }
@@ -284,12 +286,12 @@ impl<'r, 'h> Builder<'r, 'h> {
             self.add(Step::all(Verdict::Reject, place, v6).for_ports(TCP, &[(43, 43)]));
         }
         if policy == Verdict::Reject {
-            let everybody = || Among::known(AddressSet::everything());
+            let everybody = || self.reach.memo.everybody();
             self.add(Step::all(Verdict::Drop, place, everybody()).for_ports(UDP, &[(1900, 1900)]));
             let replies = Step::all(Verdict::Drop, place, everybody());
             self.add(Step { protocol: Some(UDP), sport: Some(Rc::from([(53, 53)])), ..replies });
         }
-        self.add(Step::all(policy, place, Among::known(AddressSet::everything())));
+        self.add(Step::all(policy, place, self.reach.memo.everybody()));
     }
 }
 

@@ -164,9 +164,14 @@ impl<'h> Builder<'_, 'h> {
         let mut family = None;
         let source = self.end(rule.source.as_ref(), &mut family)?;
         let dest = self.end(rule.dest.as_ref(), &mut family)?;
-        let whole = family.map_or_else(AddressSet::everything, AddressSet::family);
-        let source = source.unwrap_or_else(|| self.reach.among(AddressSet::everything())).within(&whole);
-        Some((source, dest.map(|dest| dest.within(&whole))))
+        let memo = &self.reach.memo;
+        let whole = family.map_or_else(|| memo.whole(&Family::BOTH), |family| memo.whole(&[family]));
+        let source = match source {
+            Some(source) => source.within(whole),
+            None if whole.is_everything() => memo.everybody(),
+            None => self.reach.among(whole.clone()),
+        };
+        Some((source, dest.map(|dest| dest.within(whole))))
     }
 
     #[expect(clippy::option_option, reason = "a rule that is left out, and an end that says nothing")]

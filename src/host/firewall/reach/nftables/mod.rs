@@ -117,7 +117,7 @@ fn builder<'r, 'h>(
 pub(super) fn node<'h>(reach: &Reach<'h>, datacenter: &'h File, node: &'h File) -> Chain<'h> {
     let Some(mut builder) = builder(reach, datacenter, None, Direction::In) else { return Chain::default() };
     builder.chain.addresses = reach.local().addresses();
-    let everybody = || Among::known(AddressSet::everything());
+    let everybody = || reach.memo.everybody();
     builder.add(Step::all(Verdict::Accept, Place::named(LOOPBACK), loopback(reach)));
     let step = Step::all(Verdict::Accept, Place::named("management-set"), builder.management.clone());
     builder.add(step.for_ports(TCP, &MANAGEMENT_PORTS));
@@ -202,7 +202,7 @@ pub(super) fn node_out<'h>(reach: &Reach<'h>, datacenter: &'h File, node: &'h Fi
     let policy = read(datacenter).and_then(|file| file.policy_out.as_ref());
     let place = Place::named("policy").because_of(&datacenter.path, policy.map(|policy| policy.line));
     let verdict = policy.map_or(POLICY_OUT, |policy| policy.value);
-    builder.add(Step::all(verdict, place, Among::known(AddressSet::everything())));
+    builder.add(Step::all(verdict, place, reach.memo.everybody()));
     builder.chain
 }
 
@@ -245,7 +245,7 @@ pub(super) fn guest<'h>(
     let talk = if own.dhcp.unwrap_or(DHCP) { Verdict::Accept } else { Verdict::Drop };
     for (server, client) in [(67, 68), (547, 546)] {
         let (from, to) = if out { (client, server) } else { (server, client) };
-        let step = Step::all(talk, Place::named("dhcp"), Among::known(AddressSet::everything()));
+        let step = Step::all(talk, Place::named("dhcp"), reach.memo.everybody());
         builder.add(Step { sport: Some(Rc::from([(from, from)])), ..step.for_ports(UDP, &[(to, to)]) });
     }
     builder.rules(&file.path, &own.rules, None, None, 0);
@@ -253,6 +253,6 @@ pub(super) fn guest<'h>(
         if out { (own.policy_out.as_ref(), POLICY_OUT) } else { (own.policy_in.as_ref(), POLICY_IN) };
     let place = Place::named("policy").because_of(&file.path, policy.map(|policy| policy.line));
     let verdict = builder.verdict(policy.map_or(default, |policy| policy.value));
-    builder.add(Step::all(verdict, place, Among::known(AddressSet::everything())));
+    builder.add(Step::all(verdict, place, reach.memo.everybody()));
     CardChain::Filtered(Rules(builder.chain))
 }

@@ -1,5 +1,6 @@
 mod outward;
 mod properties;
+mod statements;
 mod virtual_networks;
 
 use super::*;

@@ -169,6 +169,21 @@ fn a_bridge_with_a_wire_carries_everything() {
 }
 
 #[test]
+fn into_a_bridge_on_which_the_node_has_an_address_packets_may_be_routed() {
+    let file = ("/etc/pve/sdn/firewall/vmbr0.fw", DENYING);
+    let wired = guest_on("vmbr0", ON, NFT_NODE, OPEN_GUEST, &[file]);
+    assert_eq!(to_guest(&wired, "192.0.2.99"), told("DROP", "policy"));
+    assert_eq!(to_guest(&wired, "203.0.113.1").0, "UNKNOWN");
+    let interfaces = format!("{INTERFACES}iface vmbr2\n\tbridge-ports eno2\n");
+    let file = ("/etc/pve/sdn/firewall/vmbr2.fw", DENYING);
+    let bare = [file, ("/etc/network/interfaces", interfaces.as_str())];
+    let bare = guest_on("vmbr2", ON, NFT_NODE, OPEN_GUEST, &bare);
+    assert_eq!(to_guest(&bare, "203.0.113.1"), told("DROP", "policy"));
+    let unknown = guest_on("vmbr9", ON, NFT_NODE, OPEN_GUEST, &[("/etc/pve/sdn/firewall/vmbr9.fw", DENYING)]);
+    assert_eq!(to_guest(&unknown, "203.0.113.1").0, "UNKNOWN");
+}
+
+#[test]
 fn rules_for_forwarded_packets_are_left_out_for_an_interface_and_pass_in_groups() {
     let text = "[OPTIONS]\nenable: 1\npolicy_forward: DROP\n[RULES]\nGROUP web\n";
     let groups = cluster("[group web]\nFORWARD ACCEPT -p tcp -dport 80\nIN ACCEPT\n");
