@@ -7,6 +7,7 @@ use crate::catalogue::Severity;
 use crate::checks::{Judged, Look};
 use crate::formats::firewall::Verdict;
 use crate::host::Stop;
+use crate::host::firewall::cover::AddressSet;
 use crate::host::firewall::{Backend, File};
 use crate::host::guests::{Guest, GuestConfig};
 use crate::outcome::{Evidence, Judgement};
@@ -190,8 +191,15 @@ const OF_ADMINISTRATORS: [(u16, &str); 20] = [
     (27_017, "MongoDB"),
 ];
 
+/// What a line lets in.
+#[derive(Default)]
+struct Opening {
+    ports: Vec<u16>,
+    sources: AddressSet,
+}
+
 pub(crate) fn guest_management_port_open_to_anywhere(look: &Look<'_>) -> Judged {
-    use crate::host::firewall::cover::{AddressSet, Reach as Extent};
+    use crate::host::firewall::cover::Reach as Extent;
     use crate::host::firewall::reach::{Outcome, TCP};
     switched_on(look)?;
     look.take(look.host.node_firewall())?;
@@ -205,7 +213,7 @@ pub(crate) fn guest_management_port_open_to_anywhere(look: &Look<'_>) -> Judged 
         let chains = reach.chains_of(seen.guest, None).map_err(|why| Stop::unknown(&seen.guest.path, why))?;
         let (mut open, mut unsure) = (Vec::new(), None);
         // A line that opens many ports is one piece of evidence.
-        let mut places: BTreeMap<(&str, Option<u32>), (Vec<u16>, AddressSet)> = BTreeMap::new();
+        let mut places: BTreeMap<(&str, Option<u32>), Opening> = BTreeMap::new();
         for (port, name) in OF_ADMINISTRATORS {
             let exposure = chains.exposure(TCP, port, &reach);
             if exposure.accepted().reach() < Extent::Anywhere {
@@ -221,9 +229,9 @@ pub(crate) fn guest_management_port_open_to_anywhere(look: &Look<'_>) -> Judged 
                 .filter(|part| part.outcome == Outcome::Accept && part.sources.reach() >= Extent::Public);
             for part in opening {
                 let Some(path) = part.place.path else { continue };
-                let (ports, sources) = places.entry((path, part.place.line)).or_default();
-                ports.push(port);
-                *sources = sources.union(&part.sources);
+                let opening = places.entry((path, part.place.line)).or_default();
+                opening.ports.push(port);
+                opening.sources = opening.sources.union(&part.sources);
             }
         }
         if !open.is_empty() {
@@ -232,7 +240,7 @@ pub(crate) fn guest_management_port_open_to_anywhere(look: &Look<'_>) -> Judged 
                 counted(open.len(), "port"),
                 open.join(", ")
             );
-            let evidence = places.into_iter().map(|((path, line), (mut ports, sources))| {
+            let evidence = places.into_iter().map(|((path, line), Opening { mut ports, sources })| {
                 ports.dedup();
                 let ports: Vec<String> = ports.iter().map(ToString::to_string).collect();
                 let at = line.map_or_else(|| Evidence::of(path), |line| Evidence::at(path, line));

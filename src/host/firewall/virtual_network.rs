@@ -43,7 +43,7 @@ impl VirtualNetwork {
     /// # Errors
     /// Why it cannot be told.
     pub fn set(&self, name: &str) -> Result<Option<NetworkSet>, String> {
-        fn known<'s, T>(said: &'s Said<T>) -> Result<&'s T, String> {
+        fn known<T>(said: &Said<T>) -> Result<&T, String> {
             match said {
                 Said::Known(value) => Ok(value),
                 Said::Refused { path, why } => Err(format!("{path} {why}")),

@@ -217,8 +217,9 @@ pub(super) fn cards(guest: &Guest) -> Result<Vec<Card>, String> {
 fn link_local(mac: &str) -> Option<IpAddr> {
     const FLIPPED: u8 = 0x02;
     let bytes: Vec<u8> = mac.split(':').map_while(|byte| u8::from_str_radix(byte, 16).ok()).collect();
-    let [a, b, c, d, e, f] = bytes.as_slice() else { return None };
-    let word = |high: u8, low: u8| u16::from_be_bytes([high, low]);
-    let [first, second, third, last] = [word(*a ^ FLIPPED, *b), word(*c, 0xff), word(0xfe, *d), word(*e, *f)];
+    let [first, vendor @ .., x, y, z] = bytes.as_slice() else { return None };
+    let [second, third] = vendor else { return None };
+    let words = [[*first ^ FLIPPED, *second], [*third, 0xff], [0xfe, *x], [*y, *z]];
+    let [first, second, third, last] = words.map(u16::from_be_bytes);
     Some(Ipv6Addr::new(0xfe80, 0, 0, 0, first, second, third, last).into())
 }

@@ -80,9 +80,9 @@ impl<'h> Reach<'h> {
             sources = of_family(&sources, Family::of(address));
         }
         let possible = path::within(&whole.parts, &sources);
-        let most_open = possible.into_iter().min_by_key(|part| part.outcome.closedness());
-        let part = most_open.ok_or("sender and receiver have no address of the same family")?;
-        Ok(Journey { filtering: whole.filtering, part })
+        let most_open = possible.into_iter().min_by_key(|one| one.outcome.closedness());
+        let fate = most_open.ok_or("sender and receiver have no address of the same family")?;
+        Ok(Journey { filtering: whole.filtering, part: fate })
     }
 
     /// The addresses that the sender may use; all where they are not known.

@@ -69,7 +69,7 @@ impl<'h> Reach<'h> {
         let node_enabled = nftables::node_enabled(node);
         let routed = self.forwards.routed.get_or_init(|| {
             let chain = node_enabled.then(|| nftables::forward(self, datacenter, node));
-            chain.filter(|chain| chain.denies()).map(Rc::new)
+            chain.filter(Chain::denies).map(Rc::new)
         });
         if matches!(carried, Carried::Freely) && routed.is_none() {
             return None;

@@ -148,7 +148,7 @@ fn resolve(rule: &Rule, names: &Names<'_>, reach: &Reach<'_>) -> Option<()> {
             Address::Set(name) => {
                 names.set(name)?;
             }
-            _ => {}
+            Address::List(..) => {}
         }
     }
     match &rule.target {
