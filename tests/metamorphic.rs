@@ -23,7 +23,7 @@ use pve_audit::outcome::{SubjectKind, Verdict};
 use support::case::{check_files, run_and_list, run_on, tree};
 
 /// Files whose absence has a meaning of its own, so that a host without them is another host, not a damaged one.
-const ABSENCE_IS_A_STATE: [&str; 32] = [
+const ABSENCE_IS_A_STATE: [&str; 34] = [
     // No package asks for a reboot.
     "/run/reboot-required",
     // A unit without processes does not run.
@@ -50,6 +50,9 @@ const ABSENCE_IS_A_STATE: [&str; 32] = [
     // Without host.fw a node is filtered; without the file of a guest or a vnet there are no rules of its own.
     "/host.fw",
     "/etc/pve/firewall/1",
+    "/etc/pve/sdn/firewall/",
+    // A cluster without virtual networks has applied none.
+    "/etc/pve/sdn/.running-config",
     // A guest without a configuration does not exist (where no list of guests names it), and no file of it is read.
     "/qemu-server/1",
     // Without this program the iptables backend works.

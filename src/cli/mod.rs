@@ -17,7 +17,7 @@ use crate::files::{Files, InputOutcome};
 use crate::formats::release::Release;
 use crate::formats::sshd::Specification;
 use crate::host::Host;
-use crate::host::firewall::reach::Target;
+use crate::host::firewall::reach::{Receiver, Sender};
 use crate::live::Live;
 use crate::policy::Policy;
 use crate::report::text::Style;
@@ -125,12 +125,12 @@ struct ShowArguments {
 /// One question of `show reach`.
 #[derive(Debug, Args)]
 struct Packet {
-    /// reach: what becomes of packets from this address
-    #[arg(long, value_name = "ADDRESS", requires = "to", requires = "port")]
-    from: Option<std::net::IpAddr>,
-    /// reach: on the way to the node or a guest
-    #[arg(long, value_name = "node|guest/ID", requires = "from", value_parser = show::reach::target)]
-    to: Option<Target>,
+    /// reach: what becomes of packets from this address, from the node or from a guest of it
+    #[arg(long, value_name = "ADDRESS|node|guest/ID", requires = "to", requires = "port", value_parser = show::reach::sender)]
+    from: Option<Sender>,
+    /// reach: on the way there; one end is the node or a guest
+    #[arg(long, value_name = "ADDRESS|node|guest/ID", requires = "from", value_parser = show::reach::receiver)]
+    to: Option<Receiver>,
     /// reach: and to this port
     #[arg(long, value_name = "tcp/PORT", requires = "from", value_parser = show::reach::port)]
     port: Option<(u16, u16)>,

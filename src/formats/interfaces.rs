@@ -8,6 +8,9 @@
 //! - A backslash anywhere joins what stands on both sides of it, line ends included.
 //! - `-` and `_` in the name of an attribute are the same.
 
+use std::net::IpAddr;
+
+use super::firewall::address::Cidr;
 use super::{Issue, Parsed, shown};
 
 /// One attribute of a stanza.
@@ -200,6 +203,45 @@ fn line_ends(text: &str) -> u32 {
     u32::try_from(text.matches('\n').count()).unwrap_or(u32::MAX)
 }
 
+/// The prefix length of a netmask or prefix length.
+pub fn prefix(text: &str) -> Option<u32> {
+    text.parse().ok().or_else(|| Some(mask_bits(text.parse().ok()?)))
+}
+
+fn mask_bits(mask: IpAddr) -> u32 {
+    match mask {
+        IpAddr::V4(mask) => mask.to_bits().leading_ones(),
+        IpAddr::V6(mask) => mask.to_bits().leading_ones(),
+    }
+}
+
+/// The network of an `address`, with its host bits: a prefix length or a netmask may stand behind it.
+pub fn network(text: &str) -> Option<Cidr> {
+    let (address, bits) = match text.split_once('/') {
+        Some((address, prefix)) => (address, Some(prefix)),
+        None => (text, None),
+    };
+    let address: IpAddr = address.parse().ok()?;
+    let host = Cidr::host(address);
+    let Some(bits) = bits else { return Some(host) };
+    Some(Cidr { address, prefix: prefix(bits)? }).filter(|cidr| cidr.is_possible())
+}
+
+/// The route of a command `ip route add NETWORK … [dev INTERFACE]` of the interface `own`, and where it leads.
+pub fn added_route(command: &str, own: &str) -> Option<(Cidr, String)> {
+    let words: Vec<&str> = command.split_whitespace().collect();
+    let mut words = words.iter().skip_while(|word| !matches!(**word, "route" | "r" | "ro"));
+    words.next()?;
+    words.next().filter(|word| matches!(**word, "add" | "replace" | "append" | "a"))?;
+    let mut network_word = words.next()?;
+    if matches!(*network_word, "unicast") {
+        network_word = words.next()?;
+    }
+    let network = network(network_word)?;
+    let interface = words.skip_while(|word| **word != "dev").nth(1).copied().unwrap_or(own);
+    Some((network, interface.to_owned()))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -273,6 +315,22 @@ mod tests {
     fn only_four_words_are_true() {
         assert!(["on", "yes", "1", "fast"].into_iter().all(is_true));
         assert!(!["true", "Yes", "off", ""].into_iter().any(is_true));
+    }
+
+    #[test]
+    fn networks_and_added_routes_are_read_in_all_writings() {
+        let shown = |text: &str| network(text).map(|cidr| cidr.to_string());
+        assert_eq!(shown("192.0.2.10/24").as_deref(), Some("192.0.2.10/24"));
+        assert_eq!(shown("10.1.2.3/255.255.0.0").as_deref(), Some("10.1.2.3/16"));
+        assert_eq!(shown("2001:db8::1").as_deref(), Some("2001:db8::1"));
+        assert_eq!((shown("here"), shown("10.0.0.1/33"), prefix("255.255.255.0")), (None, None, Some(24)));
+        let route = |text: &str| added_route(text, "vmbr0").map(|(network, to)| format!("{network} {to}"));
+        assert_eq!(route("ip route add 10.0.0.0/8 via 192.0.2.2").as_deref(), Some("10.0.0.0/8 vmbr0"));
+        assert_eq!(
+            route("/sbin/ip -4 r replace 10.9.0.0/16 dev vmbr1").as_deref(),
+            Some("10.9.0.0/16 vmbr1")
+        );
+        assert_eq!((route("ip route del 10.0.0.0/8"), route("ip link set vmbr0 up")), (None, None));
     }
 
     /// What ifupdown2 does before it looks at lines.

@@ -32,7 +32,6 @@ pub mod fstab;
 pub mod glob_pattern;
 pub mod group;
 pub mod guest;
-pub mod host_addresses;
 pub mod hosts;
 pub mod interfaces;
 pub mod jobs_cfg;

@@ -1,5 +1,8 @@
 //! `pve-audit show reach`: who reaches the node and its guests, and which line decides.
 
+mod live;
+mod question;
+
 use std::borrow::Cow;
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -12,13 +15,16 @@ use serde::Serialize;
 use serde::ser::{SerializeMap, Serializer};
 use serde_json::{Value, json};
 
-use super::{Refusal, Shown, issues};
+use self::live::Live;
+use super::{Refusal, issues};
 use crate::formats::firewall::address::{Cidr, Family};
 use crate::host::firewall::Backend;
 use crate::host::firewall::cover::{AddressSet, Identity};
-use crate::host::firewall::reach::{Exposure, LOOPBACK, Outcome, Part, Place, Reach, TCP, Target, UDP};
+use crate::host::firewall::reach::{Exposure, LOOPBACK, Outcome, Part, Place, Reach, TCP, UDP};
 use crate::host::{Doubt, Host, Stop};
 use crate::report::{clean, clean_whole};
+
+pub use self::question::{Question, answer, port, receiver, sender};
 
 /// Most networks of a set that are shown in the table.
 const MOST_NETWORKS: usize = 4;
@@ -47,78 +53,12 @@ const GUEST_PORTS: [u16; 4] = [22, 80, 443, 3389];
 /// Most sets whose look is remembered.
 const MOST_REMEMBERED: usize = 1_000;
 
-/// A question about one packet.
-#[derive(Debug, Clone)]
-pub struct Question {
-    /// Who sends it.
-    pub from: IpAddr,
-    /// Where it goes to.
-    pub to: Target,
-    /// Protocol number.
-    pub protocol: u16,
-    /// Destination port.
-    pub port: u16,
-}
-
-/// Reads `node`, `guest/ID` or `guest/ID/netN`.
-///
-/// # Errors
-/// What is expected.
-pub fn target(text: &str) -> Result<Target, String> {
-    let wrong = || "expected node, guest/ID or guest/ID/netN".to_owned();
-    let Some(rest) = text.strip_prefix("guest/") else {
-        return if text == "node" { Ok(Target::Node) } else { Err(wrong()) };
-    };
-    let (vmid, card) = match rest.split_once("/net") {
-        Some((vmid, card)) => (vmid, Some(card.parse().map_err(|_| wrong())?)),
-        None => (rest, None),
-    };
-    Ok(Target::Guest(vmid.parse().map_err(|_| wrong())?, card))
-}
-
-/// Reads `tcp/8006` or `udp/53`.
-///
-/// # Errors
-/// What is expected.
-pub fn port(text: &str) -> Result<(u16, u16), String> {
-    let wrong = || "expected tcp/PORT or udp/PORT".to_owned();
-    let (protocol, number) = text.split_once('/').ok_or_else(wrong)?;
-    let protocol = match protocol {
-        "tcp" => TCP,
-        "udp" => UDP,
-        _ => return Err(wrong()),
-    };
-    let number: u16 = number.parse().map_err(|_| wrong())?;
-    if number == 0 { Err(wrong()) } else { Ok((protocol, number)) }
-}
-
 fn backend(reach: &Reach<'_>) -> Value {
     match reach.backend() {
         Ok(Backend::Iptables) => json!("iptables"),
         Ok(Backend::Nftables) => json!("nftables"),
         Err(_) => Value::Null,
     }
-}
-
-fn place(place: &Place<'_>) -> Value {
-    let mut rule = serde_json::Map::new();
-    let mut put = |key: &str, value: Option<Value>| {
-        if let Some(value) = value {
-            rule.insert(key.to_owned(), value);
-        }
-    };
-    put("implicit", place.implicit.map(|name| json!(name)));
-    put("path", place.path.filter(|_| place.implicit.is_none()).map(|path| json!(path)));
-    put("line", place.line.filter(|_| place.implicit.is_none()).map(|line| json!(line)));
-    put("interface", place.interface.map(|name| json!(name)));
-    put("called_from", place.call.map(|(path, line)| json!({ "path": path, "line": line })));
-    Value::Object(rule)
-}
-
-/// The line that makes upstream add a rule without one.
-fn because(place: &Place<'_>) -> Option<Value> {
-    place.implicit?;
-    Some(json!({ "path": place.path?, "line": place.line }))
 }
 
 fn place_text(place: &Place<'_>) -> String {
@@ -144,43 +84,6 @@ fn write_place(text: &mut String, place: &Place<'_>) {
     }
 }
 
-/// Answers one question.
-///
-/// # Errors
-/// If there is no such guest or network card.
-pub fn answer(host: &Host, question: &Question, now: i64) -> Result<Shown, String> {
-    let reach = host.reach(now);
-    let exposure = reach.exposure(question.to, question.protocol, question.port)?;
-    let part = exposure.of(question.from).ok_or("the source is no address")?;
-    let why = match &part.outcome {
-        Outcome::Unknown { why, .. } => Some(why.to_string()),
-        _ => None,
-    };
-    let refusal = reach.load_failed();
-    let mut json = json!({
-        "backend": backend(&reach),
-        "filtering": exposure.filtering,
-        "load_failed": refusal.is_some(),
-        "verdict": part.outcome.name(),
-        "rule": place(&part.place),
-        "issues": issues(&reach.doubts()),
-    });
-    let mut text = format!("{}  {}\n", part.outcome.name(), place_text(&part.place));
-    let map = json.as_object_mut();
-    if let Some(map) = map {
-        let why = why.as_ref().map(|why| ("why".to_owned(), json!(why)));
-        let because = because(&part.place).map(|because| ("because".to_owned(), because));
-        map.extend(why.into_iter().chain(because));
-    }
-    if let Some(why) = &why {
-        let _ = writeln!(text, "why: {why}");
-    }
-    if let Some(refusal) = refusal {
-        let _ = writeln!(text, "the ruleset is not loaded: {}", refusal.what);
-    }
-    Ok(Shown { json, text })
-}
-
 /// Writes the table of everything, target by target: all of it can be too much to hold.
 ///
 /// # Errors
@@ -204,6 +107,8 @@ fn words(stop: &Stop) -> String {
 struct Row<'h> {
     ports: String,
     exposure: Exposure<'h>,
+    /// Who waits for them on the running node; none if that is not known.
+    live: Option<Vec<(IpAddr, u16)>>,
 }
 
 /// How a set looks.
@@ -233,7 +138,16 @@ struct ShownTarget<'a> {
 struct ShownRow<'a> {
     port: &'a str,
     filtering: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    listening: Option<Vec<Listening>>,
     sources: Vec<ShownPart<'a>>,
+}
+
+/// A socket of the running node.
+#[derive(Serialize)]
+struct Listening {
+    address: IpAddr,
+    port: u16,
 }
 
 #[derive(Serialize)]
@@ -368,9 +282,17 @@ impl<'h> Table<'_, 'h> {
         let ssh = ssh_ports(self.host);
         let usual = NODE_PORTS.into_iter().filter(|(_, first, _)| *first != 22 || ssh.contains(&22));
         let more = ssh.iter().filter(|port| **port != 22).map(|port| (TCP, *port, *port));
-        let rows = usual.chain(more).flat_map(|(protocol, first, last)| {
+        let mut wanted: Vec<(u16, u16, u16)> = usual.chain(more).collect();
+        let live = Live::of(self.host);
+        wanted.extend(live.others(&wanted));
+        let rows = wanted.into_iter().flat_map(|(protocol, first, last)| {
             let found = self.reach.node_exposures(protocol, (first, last)).into_iter();
-            found.map(move |(ports, exposure)| Row { ports: ports_text(protocol, &ports, &[]), exposure })
+            let live = &live;
+            found.map(move |(ports, exposure)| Row {
+                live: live.on(protocol, &ports),
+                ports: ports_text(protocol, &ports, &[]),
+                exposure,
+            })
         });
         show("node", Ok(&rows.collect::<Vec<_>>()))?;
         if let Err(stop) = &self.host.guests().value {
@@ -385,6 +307,7 @@ impl<'h> Table<'_, 'h> {
                         found.map(move |(ports, exposure)| Row {
                             ports: ports_text(protocol, &ports, named),
                             exposure,
+                            live: None,
                         })
                     };
                     show(&name, Ok(&of(TCP, &GUEST_PORTS).chain(of(UDP, &[])).collect::<Vec<_>>()))?;
@@ -447,7 +370,10 @@ impl<'h> Table<'_, 'h> {
             ShownPart { look, verdict: part.outcome.name(), rule, why, because }
         };
         let sources = row.exposure.parts.iter().map(part).collect();
-        ShownRow { port: &row.ports, filtering: row.exposure.filtering, sources }
+        let listening = row.live.as_ref().map(|waiting| {
+            waiting.iter().map(|(address, port)| Listening { address: *address, port: *port }).collect()
+        });
+        ShownRow { port: &row.ports, filtering: row.exposure.filtering, listening, sources }
     }
 
     fn lines(&self, row: &Row<'h>, text: &mut String) {
@@ -459,6 +385,9 @@ impl<'h> Table<'_, 'h> {
             let verdict = part.outcome.name();
             let _ = write!(text, "  {name:<16} {verdict:<8} {:<44} ", look.text);
             write_place(text, &part.place);
+            if let Some(waiting) = row.live.as_ref().filter(|_| index == 0) {
+                let _ = write!(text, "; {}", live::words(waiting));
+            }
             text.push('\n');
             if let Outcome::Unknown { why, .. } = &part.outcome {
                 let _ = writeln!(text, "  {:<16} {:<8} {why}", "", "");

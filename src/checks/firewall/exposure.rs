@@ -96,7 +96,9 @@ pub(crate) fn management_port_open_to_anywhere(look: &Look<'_>) -> Judged {
     let filter = filtered_node(look)?;
     let reach = look.host.reach(look.now.as_second());
     let subject = |service: &&Service| Subject::new(SubjectKind::Service, service.id).named(service.name);
-    look.each(&SERVICES, subject, |_, service| Ok(judge_service(&filter, &reach, service)))
+    look.each(&SERVICES, subject, |look, service| {
+        Ok(with_sockets(look, judge_service(&filter, &reach, service), service))
+    })
 }
 
 pub(crate) fn internal_port_open_to_anywhere(look: &Look<'_>) -> Judged {
@@ -111,13 +113,39 @@ pub(crate) fn internal_port_open_to_anywhere(look: &Look<'_>) -> Judged {
     };
     let reach = look.host.reach(look.now.as_second());
     let subject = |service: &&Service| Subject::new(SubjectKind::Service, service.id).named(service.name);
-    look.each(&INTERNAL, subject, |_, service| {
-        let judgement = judge_service(&filter, &reach, service);
+    look.each(&INTERNAL, subject, |look, service| {
+        let judgement = with_sockets(look, judge_service(&filter, &reach, service), service);
         // On a node without a cluster nothing listens there yet.
         let idle =
             !clustered && service.name == "corosync" && judgement.verdict == crate::outcome::Verdict::Fail;
         Ok(if idle { judgement.severity(Severity::Info) } else { judgement })
     })
+}
+
+/// A fail with the sockets that wait there; where the running node has none, it weighs less. Nothing here makes a pass.
+fn with_sockets(look: &Look<'_>, judgement: Judgement, service: &Service) -> Judgement {
+    if judgement.verdict != crate::outcome::Verdict::Fail {
+        return judgement;
+    }
+    let fact = look.host.sockets();
+    let Ok(sockets) = &fact.value else { return judgement };
+    let protocol = if service.protocol == UDP { "udp" } else { "tcp" };
+    let waiting = sockets.iter().filter(|socket| {
+        let port = socket.listener.port;
+        socket.is_open() && socket.protocol == protocol && (service.first..=service.last).contains(&port)
+    });
+    let evidence = waiting.take(MOST_EVIDENCE).map(|socket| {
+        let observed = format!("{} port {} waits for packets", socket.listener.address, socket.listener.port);
+        Evidence::at(socket.path, socket.listener.line).observed(observed)
+    });
+    let evidence: Vec<Evidence> = evidence.collect();
+    // Consoles and migrations wait only while somebody uses them.
+    let lasting = service.first == service.last;
+    if evidence.is_empty() && lasting && fact.doubts.is_empty() {
+        let summary = format!("{}, although nothing waits there now", judgement.summary);
+        return Judgement { summary, ..judgement }.severity(Severity::Low);
+    }
+    judgement.with_all(evidence)
 }
 
 fn judge_service(filter: &Filter<'_>, reach: &Reach<'_>, service: &Service) -> Judgement {

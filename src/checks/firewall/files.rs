@@ -1,5 +1,6 @@
 //! What stands in the firewall files and does something else than it says.
 
+use super::backends::nftables_obeys;
 use super::{MOST_EVIDENCE, RuleFile, all_rules, counted, rule_files, switched_on};
 use crate::catalogue::Severity;
 use crate::checks::{Judged, Look};
@@ -8,7 +9,9 @@ use crate::formats::firewall::{Firewall, Lost, LostKind, Verdict};
 use crate::formats::shown;
 use crate::host::Stop;
 use crate::host::firewall::reach::Refusal;
+use crate::host::firewall::virtual_network::{IPAM, OLD_IPAM};
 use crate::host::firewall::{Backend, File};
+use crate::host::network::sdn::RUNNING_CONFIG;
 use crate::outcome::{Evidence, Judgement, Subject, SubjectKind};
 
 fn subject(file: &RuleFile<'_>) -> Subject {
@@ -28,18 +31,32 @@ pub(crate) fn ruleset_does_not_load(look: &Look<'_>) -> Judged {
             guest: None,
         }));
     }
+    let network = look.host.virtual_network();
+    if let Some(doubt) = network.unknown().filter(|_| backend == Backend::Nftables) {
+        look.doubt(doubt.clone());
+    }
     let reach = look.host.reach(look.now.as_second());
     let (everything, ipv6) = reach.refused();
+    // What is applied of the virtual networks is part of the rules.
+    let others = [RUNNING_CONFIG, IPAM, OLD_IPAM].into_iter();
+    let refused = others.filter(|path| everything.iter().any(|refusal| refusal.path == *path));
+    let all: Vec<(&str, Option<&RuleFile<'_>>)> = files
+        .iter()
+        .map(|file| (file.path.as_str(), Some(file)))
+        .chain(refused.map(|path| (path, None)))
+        .collect();
     look.each(
-        &files,
-        |file| subject(file),
-        |look, file| {
-            file.take(look)?;
-            if let Some(guest) = file.guest {
-                look.take(&guest.config)?;
+        &all,
+        |(path, _)| Subject::new(SubjectKind::File, *path),
+        |look, (path, file)| {
+            if let Some(file) = file {
+                file.take(look)?;
+                if let Some(guest) = file.guest {
+                    look.take(&guest.config)?;
+                }
             }
             let of = |refusals: &[Refusal<'_>]| -> Vec<(u32, String)> {
-                let own = refusals.iter().filter(|refusal| refusal.path == file.path);
+                let own = refusals.iter().filter(|refusal| refusal.path == *path);
                 own.map(|refusal| (refusal.line.unwrap_or_default(), refusal.what.clone())).collect()
             };
             let (mut found, of_v6) = (of(everything), of(ipv6));
@@ -55,8 +72,8 @@ pub(crate) fn ruleset_does_not_load(look: &Look<'_>) -> Judged {
             let first = found.first().map(|(_, what)| what.as_str()).unwrap_or_default();
             let evidence = found.iter().take(MOST_EVIDENCE);
             let evidence = evidence.map(|(line, what)| {
-                let place = Evidence::of(&file.path);
-                if *line > 0 { Evidence::at(&file.path, *line) } else { place }.observed(what)
+                let place = Evidence::of(*path);
+                if *line > 0 { Evidence::at(*path, *line) } else { place }.observed(what)
             });
             Ok(Judgement::fail(format!("{fails}: {first}")).severity(severity).with_all(evidence))
         },
@@ -79,13 +96,16 @@ pub(crate) fn rule_ignored_by_proxmox(look: &Look<'_>) -> Judged {
     if let Err(Stop::Unknown(doubt)) = look.host.release() {
         look.doubt(doubt);
     }
+    let by_nft = look.host.firewall_backend().value.as_ref() == Ok(&Backend::Nftables);
     let files = rule_files(look, false);
     look.each(
         &files,
         |file| subject(file),
         |look, file| {
             let text = file.take(look)?;
-            let mut ignored: Vec<(u32, Severity, String)> = text.firewall.lost.iter().map(weigh).collect();
+            // A rule that only the nftables backend obeys is judged by itself.
+            let lost = text.firewall.lost.iter().filter(|lost| !(by_nft && nftables_obeys(text, lost.line)));
+            let mut ignored: Vec<(u32, Severity, String)> = lost.map(weigh).collect();
             ignored.extend(missing_groups(&text.firewall, &datacenter.firewall).map(|(rule, name)| {
                 let what = format!("the security group {} does not exist", shown(name));
                 (rule.line, Severity::Medium, what)

@@ -7,6 +7,7 @@ use crate::catalogue::Severity;
 use crate::checks::{Judged, Look};
 use crate::formats::firewall::Verdict;
 use crate::host::Stop;
+use crate::host::firewall::cover::AddressSet;
 use crate::host::firewall::{Backend, File};
 use crate::host::guests::{Guest, GuestConfig};
 use crate::outcome::{Evidence, Judgement};
@@ -190,9 +191,16 @@ const OF_ADMINISTRATORS: [(u16, &str); 20] = [
     (27_017, "MongoDB"),
 ];
 
+/// What a line lets in.
+#[derive(Default)]
+struct Opening {
+    ports: Vec<u16>,
+    sources: AddressSet,
+}
+
 pub(crate) fn guest_management_port_open_to_anywhere(look: &Look<'_>) -> Judged {
     use crate::host::firewall::cover::Reach as Extent;
-    use crate::host::firewall::reach::TCP;
+    use crate::host::firewall::reach::{Outcome, TCP};
     switched_on(look)?;
     look.take(look.host.node_firewall())?;
     look.take(look.host.firewall_backend())?;
@@ -203,7 +211,9 @@ pub(crate) fn guest_management_port_open_to_anywhere(look: &Look<'_>) -> Judged 
         }
         seen.filtered(look)?;
         let chains = reach.chains_of(seen.guest, None).map_err(|why| Stop::unknown(&seen.guest.path, why))?;
-        let (mut open, mut unsure, mut evidence) = (Vec::new(), None, Vec::new());
+        let (mut open, mut unsure) = (Vec::new(), None);
+        // A line that opens many ports is one piece of evidence.
+        let mut places: BTreeMap<(&str, Option<u32>), Opening> = BTreeMap::new();
         for (port, name) in OF_ADMINISTRATORS {
             let exposure = chains.exposure(TCP, port, &reach);
             if exposure.accepted().reach() < Extent::Anywhere {
@@ -213,18 +223,16 @@ pub(crate) fn guest_management_port_open_to_anywhere(look: &Look<'_>) -> Judged 
                 continue;
             }
             open.push(format!("{port} ({name})"));
-            let parts = exposure.parts.iter().filter(|part| {
-                part.outcome == crate::host::firewall::reach::Outcome::Accept
-                    && part.sources.reach() >= Extent::Public
-            });
-            evidence.extend(parts.filter_map(|part| {
-                let path = part.place.path?;
-                let at = part.place.line.map_or_else(|| Evidence::of(path), |line| Evidence::at(path, line));
-                Some(
-                    at.key(format!("tcp/{port}"))
-                        .observed(format!("accepts {}", super::shown_set(&part.sources))),
-                )
-            }));
+            let opening = exposure
+                .parts
+                .iter()
+                .filter(|part| part.outcome == Outcome::Accept && part.sources.reach() >= Extent::Public);
+            for part in opening {
+                let Some(path) = part.place.path else { continue };
+                let opening = places.entry((path, part.place.line)).or_default();
+                opening.ports.push(port);
+                opening.sources = opening.sources.union(&part.sources);
+            }
         }
         if !open.is_empty() {
             let summary = format!(
@@ -232,7 +240,14 @@ pub(crate) fn guest_management_port_open_to_anywhere(look: &Look<'_>) -> Judged 
                 counted(open.len(), "port"),
                 open.join(", ")
             );
-            return Ok(Judgement::fail(summary).with_all(evidence.into_iter().take(MOST_EVIDENCE)));
+            let evidence = places.into_iter().map(|((path, line), Opening { mut ports, sources })| {
+                ports.dedup();
+                let ports: Vec<String> = ports.iter().map(ToString::to_string).collect();
+                let at = line.map_or_else(|| Evidence::of(path), |line| Evidence::at(path, line));
+                let key = format!("tcp/{}", ports.join(","));
+                at.key(key).observed(format!("accepts {}", super::shown_set(&sources)))
+            });
+            return Ok(Judgement::fail(summary).with_all(evidence.take(MOST_EVIDENCE)));
         }
         Ok(match unsure {
             Some(port) => {
@@ -245,6 +260,9 @@ pub(crate) fn guest_management_port_open_to_anywhere(look: &Look<'_>) -> Judged 
 
 pub(crate) fn guest_address_not_checked(look: &Look<'_>) -> Judged {
     switched_on(look)?;
+    look.take(look.host.node_firewall())?;
+    // The nftables backend looks at a set `ipfilter-netN` only with the option.
+    let sets_count = *look.take(look.host.firewall_backend())? == Backend::Iptables;
     each_guest(look, |look, seen| {
         seen.filtered(look)?;
         let firewall = &seen.file.firewall;
@@ -252,7 +270,9 @@ pub(crate) fn guest_address_not_checked(look: &Look<'_>) -> Judged {
         let filtered = seen.cards.iter().filter(|card| card.filtered);
         let bare: Vec<(&Card, &String)> = filtered
             .filter_map(|card| Some((card, known.get(&card.option)?)))
-            .filter(|(card, _)| !firewall.sets.contains_key(&format!("ipfilter-{}", card.option)))
+            .filter(|(card, _)| {
+                !sets_count || !firewall.sets.contains_key(&format!("ipfilter-{}", card.option))
+            })
             .collect();
         if known.is_empty() {
             return Err(Stop::not_applicable("the configuration of this guest gives no address"));

@@ -1,5 +1,6 @@
 //! Checks of the firewall.
 
+mod backends;
 mod exposure;
 mod files;
 mod guests;
@@ -14,6 +15,7 @@ use crate::host::firewall::{Backend, CLUSTER_FW, File};
 use crate::host::guests::{Guest, GuestConfig};
 use crate::host::{Fact, Stop};
 
+pub(crate) use backends::line_read_otherwise_by_nftables;
 pub(crate) use exposure::{
     blacklist_without_effect, denial_of_management_without_effect, input_policy_accepts,
     internal_port_open_to_anywhere, local_network_too_wide, management_port_open_to_anywhere,

@@ -7,9 +7,6 @@ use crate::checks::{Judged, Look};
 use crate::host::network::Socket;
 use crate::outcome::{Evidence, Judgement, Subject, SubjectKind};
 
-/// From here on the kernel picks ports of clients by itself (`ip_local_port_range`): a UDP socket there may be one.
-const FIRST_EPHEMERAL: u16 = 32768;
-
 /// Services that give more than they should to whoever reaches them.
 const DANGEROUS: [(&str, &str, Severity); 15] = [
     ("tcp/21", "FTP, with passwords in clear text", Severity::High),
@@ -48,8 +45,7 @@ pub(crate) fn unexpected_listener(look: &Look<'_>) -> Judged {
 }
 
 fn is_open(socket: &Socket) -> bool {
-    let client = socket.protocol == "udp" && socket.listener.port >= FIRST_EPHEMERAL;
-    !socket.listener.address.is_loopback() && !client
+    socket.is_open() && !socket.may_be_client()
 }
 
 fn judge(protocol: &str, port: u16, sockets: &[&Socket], expected: &[String]) -> Judgement {

@@ -78,6 +78,16 @@ impl Cidr {
         let first = number & !host & ones(width);
         Some((first, first | host))
     }
+
+    /// First and last address; none if the prefix length is impossible.
+    pub fn ends(self) -> Option<(IpAddr, IpAddr)> {
+        let (first, last) = self.bounds()?;
+        let address = |number: u128| match self.family() {
+            Family::V4 => u32::try_from(number).ok().map(|bits| IpAddr::V4(bits.into())),
+            Family::V6 => Some(IpAddr::V6(number.into())),
+        };
+        Some((address(first)?, address(last)?))
+    }
 }
 
 impl fmt::Display for Cidr {

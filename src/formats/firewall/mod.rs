@@ -11,6 +11,7 @@ pub mod address;
 mod load;
 pub mod macros;
 pub mod names;
+pub mod network;
 pub mod nft;
 pub mod options;
 pub mod port;

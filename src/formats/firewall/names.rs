@@ -100,7 +100,7 @@ impl<'a> Names<'a> {
 /// Whether a name may be one of the sets that the software-defined network brings: every name with the scope
 /// `sdn/`, and without a scope the names upstream gives (`VNET-all`, `VNET-gateway`, `VNET-no-gateway`,
 /// `VNET-dhcp`, `guest-ipam-VMID`).
-pub(super) fn is_network_set(reference: &Reference) -> bool {
+pub fn is_network_set(reference: &Reference) -> bool {
     let name = reference.name.as_str();
     match reference.scope {
         Some(Scope::Sdn) => true,

@@ -174,6 +174,8 @@ pub struct CtNic {
     pub firewall: bool,
     /// Whether its link is down.
     pub link_down: bool,
+    /// The MAC address.
+    pub mac: Option<String>,
     /// `ip` and `ip6`, as far as they are addresses.
     pub addresses: Vec<IpAddr>,
 }
@@ -388,6 +390,7 @@ impl LxcSection {
             trunks: parts.list("trunks").into_iter().map(str::to_owned).collect(),
             firewall: parts.flag("firewall").unwrap_or(false),
             link_down: parts.flag("link_down").unwrap_or(false),
+            mac: parts.get("hwaddr").map(str::to_owned),
             addresses: ["ip", "ip6"].into_iter().filter_map(|key| address(parts.get(key)?)).collect(),
         };
         self.taken_apart("net").map(nic).collect()

@@ -14,6 +14,8 @@ pub struct Nic {
     pub line: u32,
     /// The model of the device.
     pub model: Option<String>,
+    /// The MAC address.
+    pub mac: Option<String>,
     /// The bridge or virtual network; without one the guest is behind a user-mode translation, past any firewall.
     pub bridge: Option<String>,
     /// The VLAN tag.
@@ -218,6 +220,7 @@ impl QemuSection {
             option,
             line,
             model: parts.get("model").map(str::to_owned),
+            mac: parts.get("macaddr").map(str::to_owned),
             bridge: parts.get("bridge").map(str::to_owned),
             tag: parts.get("tag").and_then(|tag| tag.trim_start_matches('+').parse().ok()),
             trunks: parts.list("trunks").into_iter().map(str::to_owned).collect(),

@@ -6,6 +6,7 @@
 pub mod cover;
 pub mod exposure;
 pub mod reach;
+pub mod virtual_network;
 
 #[cfg(test)]
 mod tests;
@@ -47,6 +48,7 @@ pub(super) struct Facts {
     vnets: OnceCell<Fact<BTreeMap<String, Fact<File>>>>,
     backend: OnceCell<Fact<Backend>>,
     orphans: OnceCell<Fact<Vec<u32>>>,
+    network: OnceCell<virtual_network::VirtualNetwork>,
 }
 
 /// A firewall file; a missing one has upstream's defaults.

@@ -12,6 +12,7 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use super::{Fact, Host, Stop};
+use crate::formats::firewall::address::Cidr;
 use crate::formats::interfaces::{self, Attribute, Stanza};
 use crate::formats::proc_net::{self, Listener};
 
@@ -152,6 +153,39 @@ impl Interface {
         written.chain(asked).collect()
     }
 
+    /// Its addresses with their prefix lengths, as far as they are written as such, and what is written and is none.
+    pub fn networks(&self) -> (Vec<Cidr>, Vec<&Placed<Attribute>>) {
+        let (mut networks, mut wrong): (Vec<(Cidr, bool)>, Vec<_>) = (Vec::new(), Vec::new());
+        for attribute in &self.attributes {
+            let value = attribute.value.value.split_whitespace().next().unwrap_or_default();
+            match attribute.value.name.as_str() {
+                "address" => match interfaces::network(value) {
+                    Some(network) => networks.push((network, value.contains('/'))),
+                    None => wrong.push(attribute),
+                },
+                // An old writing: the netmask of an address stands on a line of its own.
+                "netmask" => match (networks.last_mut(), interfaces::prefix(value)) {
+                    (Some((network, false)), Some(prefix)) => network.prefix = prefix,
+                    (Some((_, true)), Some(_)) => {}
+                    _ => wrong.push(attribute),
+                },
+                _ => {}
+            }
+        }
+        (networks.into_iter().map(|(network, _)| network).collect(), wrong)
+    }
+
+    /// The interfaces that a bridge or bond makes one of; patterns are left out.
+    pub fn members(&self) -> impl Iterator<Item = &str> {
+        let lists = ["bridge-ports", "ovs-ports", "bond-slaves", "ovs-bonds"].map(|name| self.text(name));
+        lists.into_iter().flatten().flat_map(str::split_whitespace).filter(|name| *name != "none")
+    }
+
+    /// Whether the node itself speaks through it: it has an address, gets one, or is made for that.
+    pub fn speaks(&self) -> bool {
+        !self.addresses().is_empty() || self.text("ovs-type") == Some("OVSIntPort")
+    }
+
     /// Its addresses that are written as such.
     pub fn ips(&self) -> impl Iterator<Item = IpAddr> {
         self.every("address").filter_map(|one| one.value.value.split('/').next()?.parse().ok())
@@ -200,6 +234,20 @@ fn raw_device(interface: &Interface) -> Option<(String, u16)> {
     let named = || interface.name.trim_start_matches(|each: char| !each.is_ascii_digit()).parse().ok();
     let vlan = id.or(dotted.map(|(_, vlan)| vlan)).or_else(named)?;
     Some((device.to_owned(), vlan))
+}
+
+impl Socket {
+    /// Whether it waits for others than the node itself.
+    pub fn is_open(&self) -> bool {
+        !self.listener.address.is_loopback()
+    }
+
+    /// Whether it may be one of a client: a UDP socket on a port that the kernel picks by itself.
+    pub fn may_be_client(&self) -> bool {
+        /// From here on the kernel picks ports (`ip_local_port_range`).
+        const FIRST_EPHEMERAL: u16 = 32768;
+        self.protocol == "udp" && self.listener.port >= FIRST_EPHEMERAL
+    }
 }
 
 impl Host {

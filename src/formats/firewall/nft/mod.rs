@@ -54,10 +54,18 @@ pub struct File {
     pub enable: Option<Located<bool>>,
     /// `policy_in`; none if it is not set.
     pub policy_in: Option<Located<Verdict>>,
+    /// `policy_out`; none if it is not set.
+    pub policy_out: Option<Located<Verdict>>,
+    /// `policy_forward`; none if it is not set.
+    pub policy_forward: Option<Located<Verdict>>,
     /// `nftables` of host.fw; none if it is not set.
     pub nftables: Option<bool>,
+    /// `nf_conntrack_helpers` of host.fw, as written; none if it is not set.
+    pub helpers: Option<Located<Vec<String>>>,
     /// `dhcp` of a guest; none if it is not set.
     pub dhcp: Option<bool>,
+    /// `ipfilter` of a guest; none if it is not set.
+    pub ipfilter: Option<Located<bool>>,
     /// Aliases by lower-cased name.
     pub aliases: BTreeMap<String, Cidr>,
     /// Sets by name, with the line of the header.
@@ -66,6 +74,13 @@ pub struct File {
     pub groups: BTreeMap<String, Vec<Rule>>,
     /// The rules, disabled ones too, in order.
     pub rules: Vec<Rule>,
+}
+
+impl File {
+    /// Whether `enable` is set and true, as cluster.fw, guests and virtual networks need it.
+    pub fn is_on(&self) -> bool {
+        self.enable.as_ref().is_some_and(|enable| enable.value)
+    }
 }
 
 /// Reads a firewall file.
@@ -229,7 +244,7 @@ fn only_comment(rest: &str) -> Result<(), String> {
 }
 
 /// An address with or without a possible prefix length.
-pub(super) fn cidr(text: &str) -> Option<Cidr> {
+pub(in crate::formats::firewall) fn cidr(text: &str) -> Option<Cidr> {
     let (address, prefix) = match text.split_once('/') {
         Some((address, prefix)) => (address.parse().ok()?, Some(prefix.parse().ok()?)),
         None => (text.parse().ok()?, None),

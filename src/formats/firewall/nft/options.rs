@@ -113,10 +113,19 @@ impl Options {
         }
         let get = |key: &str| self.0.get(key);
         file.enable = get("enable").and_then(|value| Some(Located::new(truth(&value.value)?, value.line)));
-        file.policy_in =
-            get("policy_in").and_then(|value| Some(Located::new(verdict(&value.value)?, value.line)));
+        let policy =
+            |key: &str| get(key).and_then(|value| Some(Located::new(verdict(&value.value)?, value.line)));
+        file.policy_in = policy("policy_in");
+        file.policy_out = policy("policy_out");
+        file.policy_forward = policy("policy_forward");
         file.nftables = get("nftables").and_then(|value| truth(&value.value));
+        let helpers =
+            get("nf_conntrack_helpers").filter(|value| level == Level::Node && !value.value.is_empty());
+        file.helpers = helpers
+            .map(|value| Located::new(value.value.split(',').map(str::to_owned).collect(), value.line));
         file.dhcp = get("dhcp").and_then(|value| truth(&value.value));
+        file.ipfilter =
+            get("ipfilter").and_then(|value| Some(Located::new(truth(&value.value)?, value.line)));
         Ok(())
     }
 }

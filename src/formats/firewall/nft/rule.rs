@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use super::options::{is_log_level, verdict};
 use super::{Name, alias_name, cidr, take_name, take_word};
-use crate::formats::firewall::address::{Cidr, Family, Scope, to_number};
+use crate::formats::firewall::address::{Family, Scope, to_number};
 use crate::formats::firewall::rule::Direction;
 use crate::formats::firewall::{Level, Verdict, port, services};
 use crate::formats::shown;
@@ -250,7 +250,7 @@ fn list(text: &str) -> Option<Address> {
     let mut all = Vec::new();
     for element in text.split(',') {
         let range = match (cidr(element), element.split_once('-')) {
-            (Some(network), _) => ends(network)?,
+            (Some(network), _) => network.ends()?,
             (None, Some((first, last))) => (first.parse().ok()?, last.parse().ok()?),
             (None, None) => return None,
         };
@@ -261,14 +261,4 @@ fn list(text: &str) -> Option<Address> {
         Family::of(*first) == family && Family::of(*last) == family && to_number(*first) <= to_number(*last)
     };
     all.iter().all(fits).then_some(Address::List(family, all))
-}
-
-/// First and last address of a network.
-fn ends(cidr: Cidr) -> Option<(IpAddr, IpAddr)> {
-    let (first, last) = cidr.bounds()?;
-    let address = |number: u128| match cidr.family() {
-        Family::V4 => u32::try_from(number).ok().map(|bits| IpAddr::V4(bits.into())),
-        Family::V6 => Some(IpAddr::V6(number.into())),
-    };
-    Some((address(first)?, address(last)?))
 }

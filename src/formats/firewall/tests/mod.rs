@@ -1,4 +1,5 @@
 mod load;
+mod network;
 mod rules;
 
 use proptest::prelude::*;

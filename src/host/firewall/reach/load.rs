@@ -2,9 +2,13 @@
 
 use std::collections::BTreeSet;
 
-use super::{Place, Reach, cards, nftables};
+use super::guest::cards;
+use super::{Place, Reach, nftables};
 use crate::formats::firewall::{Level, Unloaded};
+use crate::formats::release::Release;
+use crate::host::firewall::virtual_network::Said;
 use crate::host::firewall::{Backend, File};
+use crate::host::network::sdn::RUNNING_CONFIG;
 
 /// A place that makes upstream or the kernel refuse the ruleset.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -60,9 +64,23 @@ pub(super) fn sources<'h>(reach: &Reach<'h>, node_enabled: bool) -> Vec<Source<'
 pub(super) fn refusals<'h>(reach: &Reach<'h>) -> Refusals<'h> {
     let (Ok(node), Ok(backend)) = (reach.node(), reach.backend()) else { return Refusals::default() };
     match backend {
-        Backend::Iptables => iptables(&sources(reach, node.firewall.is_enabled(reach.now))),
+        Backend::Iptables => {
+            let mut found = iptables(&sources(reach, node.firewall.is_enabled(reach.now)));
+            found.everything.extend(whole_subnet(reach));
+            found
+        }
         Backend::Nftables => Refusals { everything: nftables::refusals(reach), ipv6: Vec::new() },
     }
+}
+
+/// A set takes no prefix of length 0, also one of the software-defined network.
+fn whole_subnet<'h>(reach: &Reach<'h>) -> Option<Refusal<'h>> {
+    let Said::Known(network) = &reach.host.virtual_network().applied else { return None };
+    let mut subnets = network.vnets.values().flat_map(|vnet| &vnet.subnets);
+    let whole =
+        subnets.any(|subnet| subnet.network.prefix == 0 && reach.host.format_release() >= Release::Pve8);
+    let what = "a set cannot hold the subnet of prefix length 0".to_owned();
+    whole.then_some(Refusal { path: RUNNING_CONFIG, line: None, what })
 }
 
 fn iptables<'h>(sources: &[Source<'h>]) -> Refusals<'h> {

@@ -8,12 +8,11 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use super::walk::{Addresses, Among};
 use crate::formats::firewall::address::{Cidr, Family};
-use crate::formats::host_addresses::{self, Interfaces};
-use crate::formats::{hosts, proc_route};
+use crate::formats::{hosts, interfaces, proc_route, shown};
 use crate::host::firewall::cover::AddressSet;
+use crate::host::network::{INTERFACES, Interfaces};
 use crate::host::{Doubt, Fact, Gather, Host};
 
-const INTERFACES: &str = "/etc/network/interfaces";
 const HOSTS: &str = "/etc/hosts";
 const ROUTES_V4: &str = "/proc/net/route";
 const ROUTES_V6: &str = "/proc/net/ipv6_route";
@@ -33,6 +32,8 @@ pub(super) struct Local {
     links: Vec<(String, Cidr)>,
     /// Routes in the order of the kernel: network and interface.
     routes: Vec<(Cidr, String)>,
+    /// Interfaces that are ports of a bridge or parts of a bond.
+    members: BTreeSet<String>,
     /// Whether all addresses and routes are known.
     complete: bool,
     /// Whether links and routes were read at all.
@@ -46,7 +47,7 @@ impl Local {
     pub(super) fn gather(host: &Host) -> Self {
         let fact = Fact::gather(&host.files, |gather| {
             let mut local = Self { names: names(host, gather), ..Self::default() };
-            local.read_interfaces(gather);
+            local.read_interfaces(host, gather);
             local.read_routes(gather);
             Ok(local)
         });
@@ -54,47 +55,48 @@ impl Local {
         Self { doubts: fact.doubts, ..fact.value.unwrap_or_default() }
     }
 
-    fn read_interfaces(&mut self, gather: &mut Gather<'_>) {
-        let Some(text) = gather.part(INTERFACES) else { return };
-        let mut whole = gather.parsed(INTERFACES, host_addresses::parse(&text));
-        self.complete = true;
-        for source in std::mem::take(&mut whole.sources) {
-            let folder = source.trim_end_matches('*').trim_end_matches('/');
-            let folder =
-                if folder.starts_with('/') { folder.to_owned() } else { format!("/etc/network/{folder}") };
-            if folder.contains(['*', '?', '[']) {
-                self.complete = false;
-                continue;
+    fn read_interfaces(&mut self, host: &Host, gather: &mut Gather<'_>) {
+        let fact = host.interfaces();
+        let Ok(interfaces) = &fact.value else {
+            let missing = host.files.stat(INTERFACES).is_err_and(|trouble| trouble.is_missing());
+            if !missing {
+                gather.heed(fact);
             }
-            let Ok(entries) = gather.files().list(&folder) else { continue };
-            for entry in entries {
-                let path = format!("{folder}/{}", entry.name);
-                let Some(text) = gather.part(&path) else { continue };
-                let more = gather.parsed(&path, host_addresses::parse(&text));
-                self.complete &= more.sources.is_empty();
-                whole.stanzas.extend(more.stanzas);
-                whole.routes.extend(more.routes);
-            }
-        }
+            return;
+        };
+        gather.heed(fact);
         self.seen = true;
-        self.take_interfaces(&whole);
+        // What was not understood may be an address or a route.
+        self.complete = fact.doubts.is_empty();
+        for interface in interfaces.all.values() {
+            let methods = interface.stanzas.iter().map(|stanza| stanza.value.1.as_str());
+            self.complete &= methods
+                .into_iter()
+                .all(|method| matches!(method, "" | "static" | "manual" | "loopback" | "none"));
+            let (networks, wrong) = interface.networks();
+            for attribute in wrong {
+                let what = format!("{} is no {}", shown(&attribute.value.value), attribute.value.name);
+                gather.doubt(Doubt::at(&attribute.path, attribute.line, what));
+            }
+            let possible = networks.into_iter().filter(|cidr| cidr.is_possible());
+            self.links.extend(possible.map(|cidr| (interface.name.clone(), cidr)));
+            let part = |name: &&str| interfaces.all.get(*name).is_none_or(|own| !own.speaks());
+            self.members.extend(interface.members().filter(part).map(str::to_owned));
+        }
+        self.take_routes(interfaces);
     }
 
-    fn take_interfaces(&mut self, whole: &Interfaces) {
-        for stanza in &whole.stanzas {
-            self.complete &= matches!(stanza.method.as_str(), "static" | "manual" | "loopback" | "none");
-            for cidr in stanza.addresses.iter().filter(|cidr| cidr.is_possible()) {
-                self.links.push((stanza.name.clone(), *cidr));
-            }
-        }
+    fn take_routes(&mut self, interfaces: &Interfaces) {
         let connected = self.links.iter().filter(|(_, cidr)| cidr.prefix < cidr.family().bits());
         let connected = connected.map(|(name, cidr)| (*cidr, name.clone()));
-        let added = whole.routes.iter().map(|route| (route.network, route.interface.clone()));
-        let mut routes: Vec<(Cidr, String)> = connected.chain(added).collect();
-        let gateways = whole.stanzas.iter().flat_map(|stanza| {
-            stanza.gateways.iter().map(|gateway| (everywhere(Family::of(*gateway)), stanza.name.clone()))
+        let added = interfaces.commands().filter_map(|(interface, command)| {
+            interfaces::added_route(&command.value.value, &interface.name)
         });
-        routes.extend(gateways);
+        let mut routes: Vec<(Cidr, String)> = connected.chain(added).collect();
+        routes.extend(interfaces.all.values().flat_map(|interface| {
+            let gateways = interface.every("gateway").filter_map(|one| one.value.value.parse().ok());
+            gateways.map(|gateway| (everywhere(Family::of(gateway)), interface.name.clone()))
+        }));
         // The kernel lists them by network, the wider one first.
         routes.sort_by_key(|(cidr, _)| (cidr.family(), cidr.bounds().map(|(first, _)| first), cidr.prefix));
         self.routes = routes;
@@ -187,6 +189,12 @@ impl Local {
         AddressSet::of_networks(&networks)
     }
 
+    /// The networks in which the node has an address on this interface.
+    pub(super) fn networks_on(&self, interface: &str) -> Vec<Cidr> {
+        let own = self.links.iter().filter(|(name, _)| name == interface);
+        own.map(|(_, cidr)| *cidr).collect()
+    }
+
     /// The addresses the node has, as far as they are known: packets from them do not leave it.
     pub(super) fn own(&self) -> AddressSet {
         let all = self.names.iter().copied().chain(self.links.iter().map(|(_, cidr)| cidr.address));
@@ -197,7 +205,12 @@ impl Local {
     /// The sources whose packets come in through an interface, as far as the routes tell: those it sends answers to.
     pub(super) fn behind(&self, interface: &str) -> Among {
         let why = format!("it hangs on the interface packets come in through, {interface}");
-        if !self.seen || !self.routes.iter().any(|(_, name)| name == interface) {
+        let routed = self.routes.iter().any(|(_, name)| name == interface);
+        // Packets come to the node through the bridge, not through a port of it.
+        if !routed && self.members.contains(interface) {
+            return Among::known(AddressSet::empty());
+        }
+        if !self.seen || !routed {
             return Among::perhaps(AddressSet::everything(), &why);
         }
         let mut best: BTreeMap<(u32, Cidr), &str> = BTreeMap::new();

@@ -5,10 +5,15 @@
 //! packet of a connection. Sources are sets of addresses: one walk along a chain tells about all of them. What cannot
 //! be told is unknown for the sources it concerns, never closed.
 
+mod answer;
+mod guest;
 mod iptables;
 mod load;
 mod local;
 mod nftables;
+mod out;
+mod path;
+mod sets;
 mod walk;
 
 #[cfg(test)]
@@ -16,7 +21,6 @@ mod tests;
 
 use std::cell::OnceCell;
 use std::collections::BTreeMap;
-use std::net::IpAddr;
 use std::rc::Rc;
 
 use self::local::Local;
@@ -28,7 +32,10 @@ use crate::formats::firewall::address::Family;
 use crate::host::guests::Guest;
 use crate::host::{Doubt, Host, Stop};
 
+pub use self::answer::{Exposure, LocalNetwork, Outcome, Part, Place, Target};
+pub use self::guest::GuestChains;
 pub use self::load::Refusal;
+pub use self::out::{Journey, Receiver, Sender};
 
 /// Protocol number of TCP.
 pub const TCP: u16 = 6;
@@ -37,195 +44,6 @@ pub const UDP: u16 = 17;
 
 /// The name of the rule for packets that never leave the node.
 pub const LOOPBACK: &str = "loopback";
-
-/// What happens to a packet.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Outcome {
-    /// Let through.
-    Accept,
-    /// It cannot be told.
-    Unknown {
-        /// Why.
-        why: Rc<str>,
-        /// What the place that cannot be judged does to packets it matches.
-        perhaps: Option<Verdict>,
-    },
-    /// Discarded with an answer.
-    Reject,
-    /// Discarded.
-    Drop,
-}
-
-impl Outcome {
-    /// 0 for the most open outcome. An answer opens nothing.
-    fn closedness(&self) -> u8 {
-        match self {
-            Self::Accept => 0,
-            Self::Unknown { .. } => 1,
-            Self::Reject | Self::Drop => 2,
-        }
-    }
-
-    /// `ACCEPT`, `DROP`, `REJECT` or `UNKNOWN`.
-    pub fn name(&self) -> &'static str {
-        match self {
-            Self::Accept => "ACCEPT",
-            Self::Unknown { .. } => "UNKNOWN",
-            Self::Reject => "REJECT",
-            Self::Drop => "DROP",
-        }
-    }
-}
-
-impl From<Verdict> for Outcome {
-    fn from(verdict: Verdict) -> Self {
-        match verdict {
-            Verdict::Accept => Self::Accept,
-            Verdict::Drop => Self::Drop,
-            Verdict::Reject => Self::Reject,
-        }
-    }
-}
-
-/// What decides: a line, or a rule that upstream adds without one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Place<'a> {
-    /// The name of a rule that stands in no file.
-    pub implicit: Option<&'static str>,
-    /// The file; of a rule without a line the one that makes upstream add it.
-    pub path: Option<&'a str>,
-    /// The line, counted from 1.
-    pub line: Option<u32>,
-    /// The call of the security group the rule stands in: file and line.
-    pub call: Option<(&'a str, u32)>,
-    /// The interface the rule is bound to.
-    pub interface: Option<&'a str>,
-}
-
-impl<'a> Place<'a> {
-    fn named(implicit: &'static str) -> Self {
-        Self { implicit: Some(implicit), path: None, line: None, call: None, interface: None }
-    }
-
-    /// The same with the line that makes upstream add it.
-    fn because_of(self, path: &'a str, line: Option<u32>) -> Self {
-        Self { path: Some(path), line, ..self }
-    }
-
-    fn rule(path: &'a str, line: u32) -> Self {
-        Self { implicit: None, path: Some(path), line: Some(line), call: None, interface: None }
-    }
-}
-
-/// Sources that meet the same fate at the same place.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Part<'a> {
-    /// The sources.
-    pub sources: AddressSet,
-    /// What happens to their packets.
-    pub outcome: Outcome,
-    /// What decides.
-    pub place: Place<'a>,
-}
-
-impl Part<'_> {
-    fn unknown(sources: AddressSet, why: &str) -> Self {
-        Self {
-            sources,
-            outcome: Outcome::Unknown { why: Rc::from(why), perhaps: None },
-            place: Place::named("unknown"),
-        }
-    }
-}
-
-/// Where packets go to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Target {
-    /// The node.
-    Node,
-    /// A guest of this node: all its network cards, or the one of this number.
-    Guest(u32, Option<u32>),
-}
-
-/// Who reaches a port of a target.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Exposure<'a> {
-    /// Whether packets to the target are filtered at all.
-    pub filtering: bool,
-    /// What becomes of every source: the parts do not overlap and cover all addresses.
-    pub parts: Vec<Part<'a>>,
-}
-
-impl<'a> Exposure<'a> {
-    /// Everybody gets in.
-    fn open(place: Place<'a>) -> Self {
-        Self {
-            filtering: false,
-            parts: vec![Part { sources: AddressSet::everything(), outcome: Outcome::Accept, place }],
-        }
-    }
-
-    fn unknown(why: &str) -> Self {
-        Self { filtering: true, parts: vec![Part::unknown(AddressSet::everything(), why)] }
-    }
-
-    /// The sources with this outcome.
-    fn those(&self, wanted: impl Fn(&Part<'a>) -> bool) -> AddressSet {
-        let wanted = self.parts.iter().filter(|part| wanted(part));
-        wanted.fold(AddressSet::empty(), |all, part| all.union(&part.sources))
-    }
-
-    /// Who gets in.
-    pub fn accepted(&self) -> AddressSet {
-        self.those(|part| part.outcome == Outcome::Accept)
-    }
-
-    /// Who may get in.
-    pub fn unsure(&self) -> AddressSet {
-        self.those(|part| matches!(part.outcome, Outcome::Unknown { .. }))
-    }
-
-    /// A set of sources for people: with those that never leave the node, if that makes it shorter.
-    pub fn rounded(&self, set: &AddressSet) -> AddressSet {
-        /// Sets that fall in more pieces are not made shorter by a few addresses.
-        const SHORT: usize = 64;
-        if set.pieces() > SHORT {
-            return set.clone();
-        }
-        let inside = self.those(|part| part.place.implicit == Some(LOOPBACK)).networks();
-        inside.into_iter().fold(set.clone(), |own, network| {
-            let with = own.union(&AddressSet::network(network));
-            if with.pieces() < own.pieces() { with } else { own }
-        })
-    }
-
-    /// What becomes of one source.
-    pub fn of(&self, source: IpAddr) -> Option<&Part<'a>> {
-        self.parts.iter().find(|part| part.sources.contains(source))
-    }
-}
-
-/// A network card of a guest, as the firewall sees it.
-#[derive(Debug, Clone)]
-struct Card {
-    number: u32,
-    filtered: bool,
-    addresses: Vec<IpAddr>,
-    bridge: Option<String>,
-}
-
-/// The network from which the management ports are reached without a rule.
-#[derive(Debug, Clone)]
-pub struct LocalNetwork<'h> {
-    /// Its addresses.
-    pub networks: AddressSet,
-    /// The networks in which the node has an address.
-    pub connected: AddressSet,
-    /// Whether the routes are those of the running kernel.
-    pub from_kernel: bool,
-    /// File and line of the alias that says it; none if upstream derives it from addresses and routes.
-    pub pinned: Option<(&'h str, u32)>,
-}
 
 /// The ruleset of a node.
 pub struct Reach<'h> {
@@ -240,6 +58,8 @@ pub struct Reach<'h> {
     management: OnceCell<Among>,
     nft_management: OnceCell<Among>,
     refusals: OnceCell<load::Refusals<'h>>,
+    network_sets: sets::NetworkSets,
+    forwards: path::Forwards<'h>,
     memo: Memo,
 }
 
@@ -257,6 +77,8 @@ impl Host {
             management: OnceCell::new(),
             nft_management: OnceCell::new(),
             refusals: OnceCell::new(),
+            network_sets: sets::NetworkSets::default(),
+            forwards: path::Forwards::default(),
             memo: Memo::default(),
         }
     }
@@ -302,6 +124,10 @@ impl<'h> Reach<'h> {
         all.extend(self.host.node_firewall().doubts.iter().cloned());
         all.extend(self.host.firewall_backend().doubts.iter().cloned());
         all.extend(self.local().doubts.iter().cloned());
+        // What the nftables backend does not understand of it keeps everything from being loaded.
+        if self.backend() == Ok(Backend::Nftables) {
+            all.extend(self.host.virtual_network().unknown().cloned());
+        }
         all.sort();
         all.dedup();
         all
@@ -379,29 +205,56 @@ impl<'h> Reach<'h> {
         Exposure { parts, ..exposure }
     }
 
+    /// The switch of the node, if it is off.
+    fn node_off(&self, node: &'h File, backend: Backend) -> Option<Exposure<'h>> {
+        let enabled = match backend {
+            Backend::Iptables => node.firewall.is_enabled(self.now),
+            Backend::Nftables => nftables::node_enabled(node),
+        };
+        let line = node.firewall.options.enable.as_ref().map(|option| option.line);
+        let place = || Place::named("node-firewall-off").because_of(&node.path, line);
+        (!enabled).then(|| Exposure::open(place()))
+    }
+
     fn node_exposure(&self, protocol: u16, port: u16) -> Exposure<'h> {
         let (datacenter, node, backend) = match self.before_rules() {
             Ok(known) => known,
             Err(decided) => return decided,
         };
-        let enabled = match backend {
-            Backend::Iptables => node.firewall.is_enabled(self.now),
-            Backend::Nftables => nftables::node_enabled(node),
-        };
-        if !enabled {
-            let line = node.firewall.options.enable.as_ref().map(|option| option.line);
-            return Exposure::open(Place::named("node-firewall-off").because_of(&node.path, line));
+        if let Some(off) = self.node_off(node, backend) {
+            return off;
         }
         let chain = self.chain_of_node(datacenter, node, backend);
-        let parts = chain.walk(protocol, port, &self.memo);
+        let mut parts = chain.walk(protocol, port, &self.memo);
+        for (sources, vnet) in self.before_node(datacenter, backend) {
+            let denied = vnet.walk_to(&chain.addresses, protocol, port, &self.memo);
+            let outside = path::within(&parts, &AddressSet::everything().subtract(&sources));
+            let inside = path::one_after_the_other(&path::within(&denied, &sources), &parts);
+            parts = walk::joined(inside.into_iter().chain(outside).collect());
+        }
         self.without_unloaded_v6(Exposure { filtering: true, parts })
+    }
+
+    /// The chains of virtual networks that the packets of these sources pass first.
+    fn before_node(&self, datacenter: &'h File, backend: Backend) -> Vec<(AddressSet, Rc<Chain<'h>>)> {
+        match backend {
+            Backend::Iptables => Vec::new(),
+            Backend::Nftables => self.vnets_before_node(datacenter),
+        }
     }
 
     /// Who reaches these ports of the node: runs of ports with the same exposure.
     pub fn node_exposures(&self, protocol: u16, ports: (u16, u16)) -> Vec<(Vec<(u16, u16)>, Exposure<'h>)> {
         let runs = match self.before_rules() {
             Ok((datacenter, node, backend)) => {
-                self.chain_of_node(datacenter, node, backend).runs(protocol, ports)
+                let chain = self.chain_of_node(datacenter, node, backend);
+                let vnets = self.before_node(datacenter, backend);
+                if vnets.is_empty() {
+                    chain.runs(protocol, ports)
+                } else {
+                    let all = std::iter::once(chain).chain(vnets.iter().map(|(_, vnet)| vnet.as_ref()));
+                    walk::runs_of(&all.collect::<Vec<_>>(), protocol, ports)
+                }
             }
             Err(_) => vec![(ports, 0)],
         };
@@ -454,145 +307,24 @@ impl<'h> Reach<'h> {
         self.chain_of_node(datacenter, node, Backend::Nftables).denied_behind("management-set")
     }
 
+    /// The enabled rules of a file that the nftables backend leaves out because a name leads nowhere, with what they
+    /// were meant to do.
+    pub fn left_out_by_nftables(&self, file: &File) -> Vec<(u32, Option<Verdict>)> {
+        nftables::left_out(self, file)
+    }
+
+    /// What helpers of connection tracking open to everybody under the nftables backend: name, protocol, port and line
+    /// of host.fw.
+    pub fn opened_by_helpers(&self) -> Vec<(&'static str, u16, u16, u32)> {
+        self.node().map(nftables::opened_by_helpers).unwrap_or_default()
+    }
+
     /// The call of a security group behind which everything is let in that a guest with a filtered network card sends
     /// to the node, whatever its address.
     pub fn mark_leak(&self) -> Option<Place<'h>> {
         let (datacenter, node, backend) = self.before_rules().ok()?;
         let on = backend == Backend::Iptables && node.firewall.is_enabled(self.now);
         self.chain_of_node(datacenter, node, backend).leak.filter(|_| on)
-    }
-
-    fn guest_exposure(
-        &self,
-        vmid: u32,
-        card: Option<u32>,
-        protocol: u16,
-        port: u16,
-    ) -> Result<Exposure<'h>, String> {
-        let chains = self.guest_chains(vmid, card)?;
-        Ok(chains.exposure(protocol, port, self))
-    }
-
-    /// What decides about packets to a guest, made once for many ports.
-    ///
-    /// # Errors
-    /// If there is no such guest on this node, or no such network card.
-    pub fn guest_chains(&self, vmid: u32, card: Option<u32>) -> Result<GuestChains<'h>, String> {
-        let guest = self.guests().find(|guest| guest.vmid == vmid);
-        let guest = guest.ok_or_else(|| format!("there is no guest {vmid} on this node"))?;
-        self.chains_of(guest, card)
-    }
-
-    /// The same of a guest that is at hand.
-    ///
-    /// # Errors
-    /// If it has no network card, or not this one.
-    pub fn chains_of(&self, guest: &'h Guest, card: Option<u32>) -> Result<GuestChains<'h>, String> {
-        let vmid = guest.vmid;
-        let cards = cards(guest);
-        if cards.as_ref().is_ok_and(Vec::is_empty) && card.is_none() {
-            return Err(format!("the guest {vmid} has no network card"));
-        }
-        let (datacenter, _, backend) = match self.before_rules() {
-            Ok(known) => known,
-            Err(decided) => return Ok(GuestChains::Decided(decided)),
-        };
-        let cards = match cards {
-            Ok(cards) => cards,
-            Err(why) => return Ok(GuestChains::Decided(Exposure::unknown(&why))),
-        };
-        let wanted: Vec<&Card> =
-            cards.iter().filter(|own| card.is_none_or(|number| own.number == number)).collect();
-        if let Some(number) = card.filter(|_| wanted.is_empty()) {
-            return Err(format!("the guest {vmid} has no net{number}"));
-        }
-        let files = self.host.guest_firewalls().value.as_ref().map_err(why);
-        let file = match files.map(|files| files.get(&vmid).map(|fact| fact.value.as_ref().map_err(why))) {
-            Ok(Some(Ok(file))) => Ok(file),
-            Ok(Some(Err(why))) | Err(why) => Err(why),
-            Ok(None) => Err(format!("the firewall file of the guest {vmid} was not read")),
-        };
-        let one = |card: &Card| match (&file, card.filtered) {
-            (_, false) => CardChain::Open(Place::named("nic-unfiltered").because_of(&guest.path, None)),
-            (Err(why), true) => CardChain::Unknown(why.clone()),
-            (Ok(file), true) => match backend {
-                Backend::Iptables => iptables::guest(self, datacenter, file, card),
-                Backend::Nftables => nftables::guest(self, datacenter, file, card),
-            },
-        };
-        Ok(GuestChains::Cards(wanted.into_iter().map(one).collect()))
-    }
-}
-
-/// What decides about packets to a guest.
-pub enum GuestChains<'h> {
-    /// Something before any rule.
-    Decided(Exposure<'h>),
-    /// A chain for each network card.
-    Cards(Vec<CardChain<'h>>),
-}
-
-/// What decides about packets to a network card.
-pub enum CardChain<'h> {
-    /// They are not filtered.
-    Open(Place<'h>),
-    /// That is not known.
-    Unknown(String),
-    /// A chain of rules.
-    Filtered(Rules<'h>),
-}
-
-impl<'h> CardChain<'h> {
-    fn chain(&self) -> Option<&Chain<'h>> {
-        match self {
-            Self::Filtered(Rules(chain)) => Some(chain),
-            Self::Open(_) | Self::Unknown(_) => None,
-        }
-    }
-}
-
-/// The rules of a chain.
-pub struct Rules<'h>(Chain<'h>);
-
-impl<'h> GuestChains<'h> {
-    /// Who reaches the ports of the guest: runs of ports with the same exposure, which together are all ports.
-    pub fn exposures(&self, protocol: u16, reach: &Reach<'h>) -> Vec<(Vec<(u16, u16)>, Exposure<'h>)> {
-        const ALL: (u16, u16) = (1, u16::MAX);
-        let chains: Vec<&Chain<'h>> = match self {
-            Self::Decided(_) => Vec::new(),
-            Self::Cards(cards) => cards.iter().filter_map(CardChain::chain).collect(),
-        };
-        let runs = match chains.as_slice() {
-            [] => vec![(ALL, 0)],
-            [one] => one.runs(protocol, ALL),
-            many => walk::runs_of(many, protocol, ALL),
-        };
-        alike(runs, |port| self.exposure(protocol, port, reach))
-    }
-
-    /// Who reaches a port of the guest.
-    pub fn exposure(&self, protocol: u16, port: u16, reach: &Reach<'h>) -> Exposure<'h> {
-        let cards = match self {
-            Self::Decided(exposure) => return exposure.clone(),
-            Self::Cards(cards) => cards,
-        };
-        let exposures = cards.iter().map(|card| match card {
-            CardChain::Open(place) => Exposure::open(*place),
-            CardChain::Unknown(why) => Exposure::unknown(why),
-            CardChain::Filtered(Rules(chain)) => {
-                let parts = chain.walk(protocol, port, &reach.memo);
-                reach.without_unloaded_v6(Exposure { filtering: true, parts })
-            }
-        });
-        let mut exposures: Vec<Exposure<'h>> = exposures.collect();
-        if exposures.len() < 2 {
-            return exposures.pop().unwrap_or_else(|| Exposure::unknown("the guest has no network card"));
-        }
-        let filtering = exposures.iter().all(|exposure| exposure.filtering);
-        Exposure {
-            filtering,
-            parts: walk::merge(exposures.into_iter().map(|exposure| exposure.parts).collect()),
-        }
     }
 }
 
@@ -627,24 +359,4 @@ fn alike<'h>(
     }
     found.sort_by(|(left, _), (right, _)| left.cmp(right));
     found
-}
-
-/// The network cards of a guest.
-fn cards(guest: &Guest) -> Result<Vec<Card>, String> {
-    use crate::host::guests::GuestConfig;
-    let number = |option: &str| option.strip_prefix("net")?.parse().ok();
-    let config = guest.config.value.as_ref().map_err(why)?;
-    let card = |option: &str, filtered, bridge: Option<String>, addresses| {
-        Some(Card { number: number(option)?, filtered, addresses, bridge })
-    };
-    Ok(match config {
-        GuestConfig::Vm(config) => {
-            let nics = config.current.nics().into_iter();
-            nics.filter_map(|nic| card(&nic.option, nic.firewall, nic.bridge, Vec::new())).collect()
-        }
-        GuestConfig::Container(config) => {
-            let nics = config.current.nics().into_iter();
-            nics.filter_map(|nic| card(&nic.option, nic.firewall, nic.bridge, nic.addresses)).collect()
-        }
-    })
 }

@@ -50,6 +50,9 @@ type Known = BTreeMap<(Operation, Identity, Identity), (AddressSet, AddressSet, 
 #[derive(Debug)]
 pub(super) struct Memo {
     everything: AddressSet,
+    anybody: Rc<AddressSet>,
+    v4: AddressSet,
+    v6: AddressSet,
     known: RefCell<Known>,
     small: RefCell<BTreeSet<AddressSet>>,
     /// Intervals in all remembered sets.
@@ -58,8 +61,12 @@ pub(super) struct Memo {
 
 impl Default for Memo {
     fn default() -> Self {
+        let everything = AddressSet::everything();
         Self {
-            everything: AddressSet::everything(),
+            anybody: Rc::new(everything.clone()),
+            everything,
+            v4: AddressSet::family(Family::V4),
+            v6: AddressSet::family(Family::V6),
             known: RefCell::default(),
             small: RefCell::default(),
             pieces: std::cell::Cell::default(),
@@ -84,11 +91,34 @@ impl Memo {
         set
     }
 
+    /// Every address, as one end of a step.
+    pub(super) fn everybody(&self) -> Among {
+        Among { sure: Rc::clone(&self.anybody), maybe: None }
+    }
+
+    /// Every address of these families, the same place in memory each time.
+    pub(super) fn whole(&self, families: &[Family]) -> &AddressSet {
+        match families {
+            [Family::V4] => &self.v4,
+            [Family::V6] => &self.v6,
+            _ => &self.everything,
+        }
+    }
+
     fn intersect(&self, left: &AddressSet, right: &AddressSet) -> AddressSet {
+        if left.is_everything() {
+            return right.clone();
+        }
+        if right.is_everything() {
+            return left.clone();
+        }
         self.made(Operation::Intersect, left, right)
     }
 
     fn subtract(&self, left: &AddressSet, right: &AddressSet) -> AddressSet {
+        if right.is_everything() {
+            return AddressSet::empty();
+        }
         self.made(Operation::Subtract, left, right)
     }
 
@@ -211,6 +241,12 @@ pub(super) struct Addresses {
 }
 
 impl Addresses {
+    /// One address and no other.
+    pub(super) fn only(address: IpAddr) -> Self {
+        let own = |family| if Family::of(address) == family { vec![Some(address)] } else { Vec::new() };
+        Self { v4: own(Family::V4), v6: own(Family::V6) }
+    }
+
     /// Of a network card: those its configuration gives; without one of a family that is not known.
     pub(super) fn of_guest(given: &[IpAddr]) -> Self {
         let of = |family| {
@@ -233,9 +269,20 @@ struct Choice {
 impl<'a> Chain<'a> {
     /// What happens to packets of every source to this port.
     pub(super) fn walk(&self, protocol: u16, port: u16, memo: &Memo) -> Vec<Part<'a>> {
+        self.walk_to(&self.addresses, protocol, port, memo)
+    }
+
+    /// The same to a target with other addresses.
+    pub(super) fn walk_to(
+        &self,
+        addresses: &Addresses,
+        protocol: u16,
+        port: u16,
+        memo: &Memo,
+    ) -> Vec<Part<'a>> {
         let steps: Vec<&Step<'a>> = self.steps.iter().filter(|step| step.concerns(protocol, port)).collect();
         let mut work = 0;
-        let (choices, cut) = self.choices(&steps);
+        let (choices, cut) = choices(&steps, addresses);
         let mut answers = Vec::new();
         for choice in &choices {
             let rest = memo.everything.clone();
@@ -255,24 +302,39 @@ impl<'a> Chain<'a> {
     /// The ports of a protocol in runs: all steps treat those of one run alike. Runs of the same number are concerned
     /// by the same steps.
     pub(super) fn runs(&self, protocol: u16, (first, last): (u16, u16)) -> Vec<((u16, u16), usize)> {
-        let steps = || {
-            self.steps
-                .iter()
-                .enumerate()
-                .filter(move |(_, step)| step.protocol.is_none_or(|own| own == protocol))
-        };
-        let ranges = steps().filter_map(|(_, step)| step.dport.as_ref()).flat_map(|ports| ports.iter());
-        let ends = ranges.flat_map(|(from, to)| [Some(*from), to.checked_add(1)]).flatten();
-        let starts: BTreeSet<u16> =
-            ends.filter(|port| first < *port && *port <= last).chain([first]).collect();
-        let mut alike: BTreeMap<Vec<usize>, usize> = BTreeMap::new();
-        let ends = starts.iter().skip(1).map(|next| next.saturating_sub(1)).chain([last]);
-        let runs = starts.iter().zip(ends).map(|(start, end)| {
-            let concerned = steps().filter(|(_, step)| step.dport.is_some() && holds(&step.dport, *start));
+        // Where each step begins and ends to be concerned, in ascending order.
+        let mut turns: Vec<(u32, usize, bool)> = Vec::new();
+        for (index, step) in self.steps.iter().enumerate() {
+            let ports = step.dport.as_ref().filter(|_| step.protocol.is_none_or(|own| own == protocol));
+            for (from, to) in ports.into_iter().flat_map(|ports| ports.iter()) {
+                if from <= to {
+                    turns.push((u32::from(*from), index, true));
+                    turns.push((u32::from(*to) + 1, index, false));
+                }
+            }
+        }
+        turns.sort_unstable();
+        let mut concerned = Concerned::new(self.steps.len());
+        let mut alike: BTreeMap<Vec<u64>, usize> = BTreeMap::new();
+        let mut runs: Vec<((u16, u16), usize)> = Vec::new();
+        let mut turns = turns.into_iter().peekable();
+        let mut start = u32::from(first);
+        while start <= u32::from(last) {
+            while let Some((_, index, begins)) = turns.next_if(|(port, ..)| *port <= start) {
+                concerned.turn(index, begins);
+            }
+            let next = turns.peek().map_or(u32::MAX, |(port, ..)| *port);
+            let end = next.saturating_sub(1).min(u32::from(last));
             let fresh = alike.len();
-            ((*start, end), *alike.entry(concerned.map(|(index, _)| index).collect()).or_insert(fresh))
-        });
-        runs.collect()
+            let number = match alike.get(&concerned.bits) {
+                Some(number) => *number,
+                None => *alike.entry(concerned.bits.clone()).or_insert(fresh),
+            };
+            let port = |number: u32| u16::try_from(number).unwrap_or(u16::MAX);
+            runs.push(((port(start), port(end)), number));
+            start = end + 1;
+        }
+        runs
     }
 
     /// The steps behind the built-in one of this name that deny what that one has let in.
@@ -298,30 +360,56 @@ impl<'a> Chain<'a> {
         places
     }
 
-    /// The source ports and destinations that the steps tell apart, and whether there are too many.
-    fn choices(&self, steps: &[&Step<'a>]) -> (Vec<Choice>, bool) {
-        /// A source port that ordinary clients use.
-        const ORDINARY: u16 = 50_000;
-        let mut turns = BTreeSet::new();
-        for (first, last) in
-            steps.iter().filter_map(|step| step.sport.as_ref()).flat_map(|ports| ports.iter())
-        {
-            // One port below, one of and one above the range.
-            turns.extend([1, *first, last.saturating_add(1)].into_iter().filter(|port| *port > 0));
-        }
-        let sports: Vec<u16> = std::iter::once(ORDINARY).chain(turns).collect();
-        let told_apart = steps.iter().any(|step| step.dest.is_some());
-        let of =
-            |list: &[Option<IpAddr>]| if told_apart && !list.is_empty() { list.to_vec() } else { vec![None] };
-        let (v4, v6) = (of(&self.addresses.v4), of(&self.addresses.v6));
-        let longest = v4.len().max(v6.len());
-        let at = |list: &[Option<IpAddr>], index: usize| list.get(index).or(list.first()).copied().flatten();
-        let dests = (0..longest).map(|index| (at(&v4, index), at(&v6, index)));
-        let all = dests.flat_map(|(v4, v6)| sports.iter().map(move |sport| Choice { sport: *sport, v4, v6 }));
-        let mut all: Vec<Choice> = all.collect();
-        let cut = all.len() > MOST_CHOICES;
-        all.truncate(MOST_CHOICES);
-        (all, cut)
+    /// Whether some packet may be denied.
+    pub(super) fn denies(&self) -> bool {
+        self.steps.iter().any(|step| step.verdict != Verdict::Accept)
+    }
+}
+
+/// The source ports and destinations that the steps tell apart, and whether there are too many.
+fn choices(steps: &[&Step<'_>], addresses: &Addresses) -> (Vec<Choice>, bool) {
+    /// A source port that ordinary clients use.
+    const ORDINARY: u16 = 50_000;
+    let mut turns = BTreeSet::new();
+    for (first, last) in steps.iter().filter_map(|step| step.sport.as_ref()).flat_map(|ports| ports.iter()) {
+        // One port below, one of and one above the range.
+        turns.extend([1, *first, last.saturating_add(1)].into_iter().filter(|port| *port > 0));
+    }
+    let sports: Vec<u16> = std::iter::once(ORDINARY).chain(turns).collect();
+    let told_apart = steps.iter().any(|step| step.dest.is_some());
+    let of =
+        |list: &[Option<IpAddr>]| if told_apart && !list.is_empty() { list.to_vec() } else { vec![None] };
+    let (v4, v6) = (of(&addresses.v4), of(&addresses.v6));
+    let longest = v4.len().max(v6.len());
+    let at = |list: &[Option<IpAddr>], index: usize| list.get(index).or(list.first()).copied().flatten();
+    let dests = (0..longest).map(|index| (at(&v4, index), at(&v6, index)));
+    let all = dests.flat_map(|(v4, v6)| sports.iter().map(move |sport| Choice { sport: *sport, v4, v6 }));
+    let mut all: Vec<Choice> = all.collect();
+    let cut = all.len() > MOST_CHOICES;
+    all.truncate(MOST_CHOICES);
+    (all, cut)
+}
+
+/// Which steps are concerned, while ports are gone through.
+struct Concerned {
+    /// One bit for each step.
+    bits: Vec<u64>,
+    /// How many of its port ranges hold the port: they may overlap.
+    counts: Vec<u32>,
+}
+
+impl Concerned {
+    fn new(steps: usize) -> Self {
+        let words = steps.div_ceil(64);
+        Self { bits: vec![0; words], counts: vec![0; steps] }
+    }
+
+    fn turn(&mut self, index: usize, begins: bool) {
+        let Some(count) = self.counts.get_mut(index) else { return };
+        *count = if begins { count.saturating_add(1) } else { count.saturating_sub(1) };
+        let Some(word) = self.bits.get_mut(index / 64) else { return };
+        let bit = 1_u64 << (index % 64);
+        *word = if *count > 0 { *word | bit } else { *word & !bit };
     }
 }
 
@@ -481,6 +569,18 @@ fn push<'a>(parts: &mut Vec<Part<'a>>, part: Part<'a>) {
         }
         _ => parts.push(part),
     }
+}
+
+/// The same with parts that say the same in one.
+pub(super) fn joined(parts: Vec<Part<'_>>) -> Vec<Part<'_>> {
+    let mut all: Vec<Part<'_>> = Vec::new();
+    for part in parts {
+        match all.iter_mut().find(|old| old.place == part.place && old.outcome == part.outcome) {
+            Some(old) => old.sources = old.sources.union(&part.sources),
+            None => all.push(part),
+        }
+    }
+    all
 }
 
 /// Of several answers the most open one for each source.

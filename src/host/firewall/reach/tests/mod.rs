@@ -1,4 +1,7 @@
+mod outward;
 mod properties;
+mod statements;
+mod virtual_networks;
 
 use super::*;
 use crate::files::{Files, Node, Tree};
@@ -259,6 +262,32 @@ fn interfaces_match_the_sources_whose_answers_go_out_there() {
 }
 
 #[test]
+fn nothing_comes_to_the_node_through_a_port_of_a_bridge() {
+    let text = "[RULES]\nIN ACCEPT -i eno1 -p tcp -dport 111\nIN DROP -i eno1\n";
+    for ask in [on, nft] {
+        assert_eq!(ask(ON, text, "203.0.113.1", 111), told("DROP", "policy"));
+    }
+    let plain = INTERFACES.replace("\tbridge-ports eno1\n", "");
+    let plain = host(ON, text, &[("/etc/network/interfaces", &plain)]);
+    assert_eq!(answer(&plain, Target::Node, "203.0.113.1", TCP, 111).0, "UNKNOWN", "it may have a route");
+}
+
+#[test]
+fn addresses_of_files_that_are_pulled_in_and_old_netmasks_count() {
+    let main = "source /etc/network/interfaces.d/*\niface vmbr0 inet static\n\taddress 192.0.2.10\n\tnetmask 255.255.255.0\n\tgateway 192.0.2.1\n";
+    let files = [
+        ("/etc/network/interfaces", main),
+        ("/etc/network/interfaces.d/more", "source /etc/network/deep\n"),
+        ("/etc/network/deep", "iface vmbr1\n\taddress 10.1.0.1/16\n"),
+    ];
+    let found = host(ON, "[RULES]\nIN ACCEPT -i vmbr1\n", &files);
+    assert_eq!(answer(&found, Target::Node, "192.0.2.99", TCP, 8006), told("ACCEPT", "management-set"));
+    assert_eq!(answer(&found, Target::Node, "10.1.2.3", TCP, 111), told("ACCEPT", "host.fw:2"));
+    let wrong = main.replace("192.0.2.10", "here");
+    assert!(!host(ON, "", &[("/etc/network/interfaces", &wrong)]).reach(0).doubts().is_empty());
+}
+
+#[test]
 fn a_destination_decides_only_if_it_is_an_address_of_the_node() {
     let rule = |dest: &str| format!("[RULES]\nIN ACCEPT -p tcp -dport 111 -dest {dest}\n");
     assert_eq!(on(ON, &rule("192.0.2.10"), "203.0.113.1", 111), told("ACCEPT", "host.fw:2"));
@@ -278,16 +307,6 @@ fn whoever_attacks_chooses_the_source_port() {
     assert_eq!(on(ON, drop, "203.0.113.1", 111), told("ACCEPT", "host.fw:3"));
     let same = "[RULES]\nIN DROP -p tcp -sport 53\nIN ACCEPT -p tcp -dport 111 -sport 53\n";
     assert_eq!(on(ON, same, "203.0.113.1", 111).0, "DROP");
-}
-
-#[test]
-fn sets_from_the_virtual_networks_are_unknown_for_those_they_may_hold() {
-    let text = "[RULES]\nIN ACCEPT -p tcp -dport 111 -source +sdn/v0-all\nIN ACCEPT -source 10.0.0.0/8\n";
-    for ask in [on, nft] {
-        assert_eq!(ask(ON, text, "203.0.113.1", 111).0, "UNKNOWN");
-        assert_eq!(ask(ON, text, "10.0.0.1", 111).0, "ACCEPT");
-        assert_eq!(ask(ON, text, "203.0.113.1", 112).0, "DROP");
-    }
 }
 
 const GUEST: (&str, &str) = (

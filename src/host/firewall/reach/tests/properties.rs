@@ -1,5 +1,7 @@
 //! The walk against a naive model that looks at one packet and one rule at a time.
 
+use std::net::IpAddr;
+
 use proptest::prelude::*;
 
 use super::*;
