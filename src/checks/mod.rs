@@ -21,9 +21,9 @@ pub(crate) mod kernel;
 pub(crate) mod lifecycle;
 pub(crate) mod monitoring;
 pub(crate) mod network;
-pub(crate) mod patching;
 pub(crate) mod ssh;
 pub(crate) mod storage;
+pub(crate) mod updates;
 pub(crate) mod vm;
 
 use std::borrow::Cow;

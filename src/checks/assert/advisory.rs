@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::kernel::module;
 use crate::catalogue::schema::{is_kernel, kernel_series};
 use crate::catalogue::{Advisory, Fixed};
-use crate::checks::patching::running_version;
+use crate::checks::updates::running_version;
 use crate::checks::{Judged, Look};
 use crate::formats::debian_version::older;
 use crate::formats::release::Release;

@@ -96,7 +96,7 @@ fn reads(update: &Update, start: &str) -> bool {
     update.package.starts_with(start) && !SILENT.iter().any(|end| update.package.ends_with(end))
 }
 
-/// `patching/security-updates-pending`
+/// `updates/security-updates-pending`
 pub(crate) fn security_updates_pending(look: &Look<'_>) -> Judged {
     let updates = updates(look, is_security)?;
     let pending: Vec<&Update> =
@@ -119,7 +119,7 @@ pub(crate) fn security_updates_pending(look: &Look<'_>) -> Judged {
     look.one(Subject::node(), Judgement::fail(summary).severity(severity).with_all(evidence))
 }
 
-/// `patching/held-package-blocks-security`
+/// `updates/held-package-blocks-security`
 pub(crate) fn held_package_blocks_security(look: &Look<'_>) -> Judged {
     let packages = look.take(look.host.packages())?;
     let held: Vec<&Package> = packages.all_present().filter(|package| package.want == Want::Hold).collect();
@@ -143,7 +143,7 @@ pub(crate) fn held_package_blocks_security(look: &Look<'_>) -> Judged {
     })
 }
 
-/// `patching/security-fix-kept-back`
+/// `updates/security-fix-kept-back`
 pub(crate) fn security_fix_kept_back(look: &Look<'_>) -> Judged {
     let updates = updates(look, is_security)?;
     if updates.kept_back.is_empty() {
@@ -187,7 +187,7 @@ fn last_upgrade(look: &Look<'_>) -> Result<(Timestamp, Evidence), Stop> {
     Err(Stop::unknown("/var/log/dpkg.log", "names no upgrade: since when updates are pending is not known"))
 }
 
-/// `patching/proxmox-updates-not-installed`
+/// `updates/proxmox-updates-not-installed`
 pub(crate) fn proxmox_updates_not_installed(look: &Look<'_>) -> Judged {
     const HOURS_OF_A_DAY: i64 = 24;
     if look.host.is_proxmox() == Some(false) {
@@ -216,7 +216,7 @@ pub(crate) fn proxmox_updates_not_installed(look: &Look<'_>) -> Judged {
     look.one(Subject::node(), judgement.with_all(pending.iter().take(NAMED).map(|update| evidence(update))))
 }
 
-/// `patching/package-half-installed`
+/// `updates/package-half-installed`
 pub(crate) fn package_half_installed(look: &Look<'_>) -> Judged {
     let packages = look.take(look.host.packages())?;
     let what = |package: &Package| match package.state {
@@ -238,7 +238,7 @@ pub(crate) fn package_half_installed(look: &Look<'_>) -> Judged {
     })
 }
 
-/// `patching/package-list-missing`
+/// `updates/package-list-missing`
 pub(crate) fn package_list_missing(look: &Look<'_>) -> Judged {
     let updates = look.host.updates().value.as_ref().map_err(Clone::clone)?;
     let subject = |list: &&List| Subject::new(SubjectKind::Repository, list_name(list));
@@ -265,7 +265,7 @@ fn list_name(list: &List) -> String {
     format!("{} {architecture}", list.source_text()).trim_end().to_owned()
 }
 
-/// `patching/package-list-expired`
+/// `updates/package-list-expired`
 pub(crate) fn package_list_expired(look: &Look<'_>) -> Judged {
     let updates = look.host.updates().value.as_ref().map_err(Clone::clone)?;
     let mut archives: Vec<(&List, Timestamp)> = Vec::new();
@@ -299,7 +299,7 @@ pub(crate) fn package_list_expired(look: &Look<'_>) -> Judged {
     })
 }
 
-/// `patching/package-from-no-source`
+/// `updates/package-from-no-source`
 pub(crate) fn package_from_no_source(look: &Look<'_>) -> Judged {
     let fact = look.host.updates();
     let updates = look.take(fact)?;

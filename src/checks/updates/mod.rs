@@ -29,7 +29,7 @@ use crate::host::kernels::{Kernel, installed, is_proxmox_release};
 use crate::host::system::units::UNIT_FOLDER;
 use crate::outcome::{Evidence, Judgement, Subject, SubjectKind};
 
-/// `patching/running-kernel-outdated`
+/// `updates/running-kernel-outdated`
 pub(crate) fn running_kernel_outdated(look: &Look<'_>) -> Judged {
     let packages = look.take(look.host.packages())?;
     let kernels = installed(packages);
@@ -81,7 +81,7 @@ pub(crate) fn running_version(
     known.ok_or_else(|| Stop::unknown("/proc/version", unknown()))
 }
 
-/// `patching/package-lists-outdated`
+/// `updates/package-lists-outdated`
 pub(crate) fn package_lists_outdated(look: &Look<'_>) -> Judged {
     /// Hours of a day.
     const DAY: i64 = 24;
@@ -130,7 +130,7 @@ pub(crate) fn package_lists_outdated(look: &Look<'_>) -> Judged {
     look.one(Subject::node(), judgement.with(evidence.expected(format!("not older than {most} days"))))
 }
 
-/// `patching/microcode-missing`
+/// `updates/microcode-missing`
 pub(crate) fn microcode_missing(look: &Look<'_>) -> Judged {
     const CPUINFO: &str = "/proc/cpuinfo";
     let processor = look.own(look.host.processor())?;
@@ -167,7 +167,7 @@ const LONGEST_INTERVAL: u64 = 3 * 24 * 60 * 60;
 /// The units that start it.
 const TIMERS: [&str; 2] = ["apt-daily.timer", "apt-daily-upgrade.timer"];
 
-/// `patching/security-updates-not-automatic`
+/// `updates/security-updates-not-automatic`
 pub(crate) fn security_updates_not_automatic(look: &Look<'_>) -> Judged {
     const PACKAGE: &str = "unattended-upgrades";
     let packages = look.take(look.host.packages())?;

@@ -9,7 +9,7 @@ use crate::outcome::{Evidence, Judgement, Subject, SubjectKind};
 const FLAG: &str = "/run/reboot-required";
 const WRITER: &str = "unattended-upgrades";
 
-/// `patching/reboot-required`
+/// `updates/reboot-required`
 pub(crate) fn reboot_required(look: &Look<'_>) -> Judged {
     match look.host.files.stat(FLAG) {
         Ok(_) => {
@@ -31,7 +31,7 @@ pub(crate) fn reboot_required(look: &Look<'_>) -> Judged {
     look.one(Subject::node(), Judgement::pass("no package asks for a reboot"))
 }
 
-/// `patching/service-on-old-code`
+/// `updates/service-on-old-code`
 pub(crate) fn service_on_old_code(look: &Look<'_>) -> Judged {
     let running = look.own(look.host.running_services())?;
     if running.is_empty() {

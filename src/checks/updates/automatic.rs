@@ -21,7 +21,7 @@ fn evidence(name: &str, setting: &Setting) -> Evidence {
     Evidence::at(&*setting.file, setting.line).key(name).observed(&setting.value)
 }
 
-/// `patching/automatic-reboot-enabled`
+/// `updates/automatic-reboot-enabled`
 pub(crate) fn automatic_reboot_enabled(look: &Look<'_>) -> Judged {
     const NAME: &str = "Unattended-Upgrade::Automatic-Reboot";
     is_installed(look)?;
@@ -38,7 +38,7 @@ pub(crate) fn automatic_reboot_enabled(look: &Look<'_>) -> Judged {
     look.one(Subject::node(), judgement)
 }
 
-/// `patching/automatic-upgrade-of-proxmox`
+/// `updates/automatic-upgrade-of-proxmox`
 pub(crate) fn automatic_upgrade_of_proxmox(look: &Look<'_>) -> Judged {
     const PATTERNS: &str = "Unattended-Upgrade::Origins-Pattern";
     const ALLOWED: &str = "Unattended-Upgrade::Allowed-Origins";

@@ -7,7 +7,7 @@ use crate::host::identity::DPKG_STATUS;
 use crate::host::kernels::{installed, is_proxmox_release};
 use crate::outcome::{Evidence, Judgement, Subject, SubjectKind};
 
-/// `patching/kernel-pinned-old`
+/// `updates/kernel-pinned-old`
 pub(crate) fn kernel_pinned_old(look: &Look<'_>) -> Judged {
     let pins = look.own(look.host.kernel_pins())?;
     let packages = look.take(look.host.packages())?;
@@ -57,7 +57,7 @@ fn series(release: &str) -> Option<Series> {
     Some((numbers.next()?.parse().ok()?, numbers.next()?.parse().ok()?))
 }
 
-/// `patching/kernel-series-unsupported`
+/// `updates/kernel-series-unsupported`
 pub(crate) fn kernel_series_unsupported(look: &Look<'_>) -> Judged {
     const RUNNING: &str = "/proc/sys/kernel/osrelease";
     let release = look
