@@ -419,6 +419,12 @@ impl CheckFile {
             if text.trim().is_empty() {
                 return Err(format!("`{name}` is empty"));
             }
+            if text.chars().any(|c| c.is_control() && c != '\n') {
+                return Err(format!("`{name}` has a control character"));
+            }
+        }
+        if self.title.contains('\n') {
+            return Err("`title` is one line".to_owned());
         }
         if self.title.chars().count() > 100 || self.title.trim_end().ends_with('.') {
             return Err("`title` is at most 100 characters and has no full stop".to_owned());
@@ -445,6 +451,15 @@ impl AdvisoryFile {
         }
         if self.id.is_empty() || self.fixed.is_empty() {
             return Err("an advisory has an `id` and at least one `fixed`".to_owned());
+        }
+        let words = [&self.id, &self.exploited].into_iter().chain(&self.cve).chain(&self.series_without_fix);
+        let modules =
+            self.needs_modules.iter().chain(self.stop_gap.iter().flat_map(|gap| [&gap.path, &gap.contains]));
+        let versions = self.fixed.iter().flat_map(|fixed| {
+            [Some(&fixed.package), Some(&fixed.version), fixed.since.as_ref()].into_iter().flatten()
+        });
+        if words.chain(modules).chain(versions).any(|text| text.chars().any(char::is_control)) {
+            return Err("`assert` has a control character".to_owned());
         }
         for fixed in &self.fixed {
             if !(7..=9).contains(&fixed.pve) {

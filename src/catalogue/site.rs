@@ -1,14 +1,22 @@
 //! Checks a site adds: advisories that are newer than the program.
 
-use super::{Advisory, Assertion, Check, Evaluate, Fixed, StopGap, When};
+use super::{Advisory, Assertion, Check, Evaluate, Fixed, StopGap, When, find};
 use crate::catalogue::schema::{AdvisoryFile, AssertFile, CheckFile, FixedFile};
 use crate::formats::release::Release;
 
-/// Reads an advisory, in the grammar of the files in `checks/advisories`.
+/// Reads the advisory of this name, in the grammar of the files in `checks/advisories`. One of the program that a table
+/// judges can be replaced by a newer edition; one that takes code cannot.
 ///
 /// # Errors
 /// What is wrong with it, in one sentence that starts in lower case.
-pub fn read(text: &str) -> Result<CheckFile, String> {
+pub fn read(name: &str, text: &str) -> Result<CheckFile, String> {
+    if name.is_empty() || !name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-') {
+        return Err("its name has something else than letters, digits and hyphens before the end".to_owned());
+    }
+    let own = find(&id(name));
+    if own.is_some_and(|own| !matches!(own.evaluate, Evaluate::Assert(Assertion::Advisory(_)))) {
+        return Err("has the name of a check of the program that is more than a table".to_owned());
+    }
     let mut file: CheckFile = toml::from_str(text).map_err(|error| one_line(&error.to_string()))?;
     file.fill_in();
     file.proofread()?;
@@ -21,6 +29,11 @@ pub fn read(text: &str) -> Result<CheckFile, String> {
     Ok(file)
 }
 
+/// The id of the check that an advisory of this name is.
+pub fn id(name: &str) -> String {
+    format!("advisories/{name}")
+}
+
 /// The day an advisory was published.
 pub fn published(file: &CheckFile) -> Option<&str> {
     match &file.assert {
@@ -31,11 +44,11 @@ pub fn published(file: &CheckFile) -> Option<&str> {
 
 /// The check that an advisory is. It lives as long as the program, which judges each of them once: what it says is
 /// leaked on purpose.
-pub fn check(id: String, file: CheckFile) -> Option<&'static Check> {
+pub fn check(name: &str, file: CheckFile) -> Option<&'static Check> {
     let Some(AssertFile::Advisory(advisory)) = file.assert else { return None };
     let mappings = file.mappings.into_iter().map(|(framework, controls)| (text(framework), texts(controls)));
     let check = Check {
-        id: text(id),
+        id: text(id(name)),
         title: text(file.title),
         severity: file.severity,
         area: file.area,
@@ -113,7 +126,7 @@ mod tests {
 
     #[test]
     fn an_advisory_becomes_a_check_with_the_words_of_its_kind() {
-        let check = check("advisories/new".to_owned(), read(ADVISORY).unwrap()).unwrap();
+        let check = check("new", read("new", ADVISORY).unwrap()).unwrap();
         assert_eq!(check.id, "advisories/new");
         assert!(check.remediation.contains("apt update"));
         let Evaluate::Assert(Assertion::Advisory(advisory)) = check.evaluate else { panic!("no advisory") };
@@ -123,14 +136,20 @@ mod tests {
 
     #[test]
     fn what_is_wrong_with_a_file_is_said_with_its_place() {
-        let wrong = |from: &str, to: &str| read(&ADVISORY.replace(from, to)).unwrap_err();
+        let wrong = |from: &str, to: &str| read("new", &ADVISORY.replace(from, to)).unwrap_err();
         assert_eq!(wrong("pve = 9", "pve = 5"), "`pve` is 5; write 7, 8 or 9");
         assert_eq!(wrong("2027-01-01", "soon"), "`published` is a day, such as 2026-08-17");
         assert!(wrong("severity =", "severty =").starts_with("line 2, column 1: unknown field `severty`"));
+        assert_eq!(wrong("they like", "\\u001b[31m"), "`title` has a control character");
+        assert_eq!(wrong("9.9.9", "9\\u0007"), "`assert` has a control character");
+        let named = |name: &str| read(name, ADVISORY).unwrap_err();
+        assert!(named("psa-2026-00043-1").starts_with("has the name of a check"));
+        assert!(named("a b").starts_with("its name"));
+        assert!(read("psa-2026-00042-1", ADVISORY).is_ok(), "a newer edition");
         assert!(wrong("kind = \"advisory\"", "kind = \"mount\"").contains("line"));
-        assert!(read("no toml").unwrap_err().starts_with("line 1"));
+        assert!(read("new", "no toml").unwrap_err().starts_with("line 1"));
         let mount = "title = \"x\"\nseverity = \"low\"\narea = \"support\"\nscope = \"node\"\nprofiles = [\"baseline\"]\n\
             rationale = \"x\"\nremediation = \"x\"\nexceptions = \"x\"\n[assert]\nkind = \"mount\"\npath = \"/\"\noptions = []\n";
-        assert!(read(mount).unwrap_err().starts_with("is no advisory"));
+        assert!(read("new", mount).unwrap_err().starts_with("is no advisory"));
     }
 }

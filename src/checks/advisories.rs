@@ -6,7 +6,7 @@ use jiff::Unit;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 
-use crate::catalogue::{Assertion, Evaluate, Severity, built_in, site};
+use crate::catalogue::{Assertion, Evaluate, Severity, built_in, find, site};
 use crate::checks::authentication::second_factor;
 use crate::checks::{Judged, Look};
 use crate::formats::debian_version::older;
@@ -147,9 +147,18 @@ pub(crate) fn site_table_not_understood(look: &Look<'_>) -> Judged {
         site,
         |advisory| Subject::new(SubjectKind::Setting, &advisory.name),
         |_, advisory| {
-            let read = advisory.text.as_ref().map_err(Clone::clone).and_then(|text| site::read(text));
+            let read = advisory
+                .text
+                .as_ref()
+                .map_err(Clone::clone)
+                .and_then(|text| site::read(&advisory.name, text));
             Ok(match read {
-                Ok(_) => Judgement::pass("the advisory is understood").with(Evidence::of(&advisory.path)),
+                Ok(_) => {
+                    let replaces =
+                        find(&site::id(&advisory.name)).map_or("", |_| " and replaces that of the program");
+                    Judgement::pass(format!("the advisory is understood{replaces}"))
+                        .with(Evidence::of(&advisory.path))
+                }
                 Err(why) => Judgement::fail(format!("the advisory is not used: {why}"))
                     .with(Evidence::of(&advisory.path)),
             })
@@ -160,14 +169,17 @@ pub(crate) fn site_table_not_understood(look: &Look<'_>) -> Judged {
 /// `advisories/table-outdated`
 pub(crate) fn table_outdated(look: &Look<'_>) -> Judged {
     let site = look.take(look.host.site_advisories())?;
-    let texts = site.iter().filter_map(|advisory| site::read(advisory.text.as_ref().ok()?).ok());
+    let texts =
+        site.iter().filter_map(|advisory| site::read(&advisory.name, advisory.text.as_ref().ok()?).ok());
     let added = texts.filter_map(|file| site::published(&file).map(str::to_owned));
     let own = built_in().into_iter().filter_map(|check| match check.evaluate {
         Evaluate::Assert(Assertion::Advisory(advisory)) => Some(advisory.published.to_owned()),
         _ => None,
     });
-    let newest: Date = own.chain(added).filter_map(|day| day.parse().ok()).max().unwrap_or(Date::MIN);
     let today = look.now.to_zoned(TimeZone::UTC).date();
+    // A day to come is a mistake, and would keep the table new for ever.
+    let days = own.chain(added).filter_map(|day| day.parse().ok()).filter(|day: &Date| *day <= today);
+    let newest = days.max().unwrap_or(Date::MIN);
     let days = newest.until((Unit::Day, today)).map_or(0, |span| i64::from(span.get_days()));
     let most = look.number("max_age_days");
     let told = Evidence::of(SITE_ADVISORIES).key("newest advisory").observed(newest.to_string());

@@ -349,8 +349,8 @@ fn audit(arguments: &Arguments, out: &mut dyn Write, terminal: bool) -> Result<u
 fn site_checks(host: &Host) -> Vec<&'static Check> {
     let site = host.site_advisories().value.as_ref().map(Vec::as_slice).unwrap_or_default();
     let understood = site.iter().filter_map(|advisory| {
-        let file = catalogue::site::read(advisory.text.as_ref().ok()?).ok()?;
-        catalogue::site::check(format!("advisories/{}", advisory.name), file)
+        let file = catalogue::site::read(&advisory.name, advisory.text.as_ref().ok()?).ok()?;
+        catalogue::site::check(&advisory.name, file)
     });
     understood.collect()
 }

@@ -38,10 +38,13 @@ impl Host {
         self.advisory.site.get_or_init(|| {
             Fact::gather(&self.files, |gather| {
                 let mut found = Vec::new();
-                for entry in gather.folder(SITE_ADVISORIES) {
+                let entries = gather.folder(SITE_ADVISORIES);
+                let folder =
+                    if entries.is_empty() { Ok(()) } else { of_root_alone(&self.files, SITE_ADVISORIES) };
+                for entry in entries {
                     let Some(name) = entry.name.strip_suffix(ADVISORY_END) else { continue };
                     let path = format!("{SITE_ADVISORIES}/{}", entry.name);
-                    let text = site_text(&self.files, &path);
+                    let text = folder.clone().and_then(|()| site_text(&self.files, &path));
                     found.push(SiteAdvisory { name: name.to_owned(), path, text });
                 }
                 found.sort_by(|a, b| a.name.cmp(&b.name));
@@ -71,13 +74,17 @@ impl Host {
 /// Permission bits that let others write.
 const OTHERS_WRITE: u32 = 0o022;
 
-fn site_text(files: &Files, path: &str) -> Result<Text, String> {
-    let trouble = |trouble: Trouble| trouble.kind.to_string();
-    let meta = files.stat(path).map_err(trouble)?;
+fn of_root_alone(files: &Files, path: &str) -> Result<(), String> {
+    let meta = files.stat(path).map_err(|trouble: Trouble| trouble.kind.to_string())?;
     if meta.uid != 0 || meta.mode & OTHERS_WRITE != 0 {
-        return Err("can be changed by others than root and is not heeded".to_owned());
+        return Err(format!("{path} can be changed by others than root and is not heeded"));
     }
-    files.text(path).map_err(trouble)
+    Ok(())
+}
+
+fn site_text(files: &Files, path: &str) -> Result<Text, String> {
+    of_root_alone(files, path)?;
+    files.text(path).map_err(|trouble| trouble.kind.to_string())
 }
 
 /// How often the code of a Perl module contains `words`. Comments and documentation run nowhere, nor does what stands
