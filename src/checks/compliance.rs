@@ -9,6 +9,7 @@ pub(crate) fn no_login_banner(look: &Look<'_>) -> Judged {
     let cfg = look.take(look.host.datacenter())?;
     let evidence =
         Evidence { line: cfg.consent_text_line, ..Evidence::of(DATACENTER_CFG) }.key("consent-text");
+    let evidence = if cfg.consent_text_line.is_none() { evidence.observed("not set") } else { evidence };
     let judgement = Judgement::fail_if(
         cfg.consent_text_line.is_none(),
         "the web interface shows no notice before the login",

@@ -175,7 +175,7 @@ impl Writer<'_, '_> {
         }
         let heading = self.paint("36", &format!("UNKNOWN ({})", self.report.unknowns.len()));
         writeln!(self.out, "\n{heading}\n")?;
-        for (cause, checks) in by_cause(&self.report.unknowns) {
+        for (cause, checks) in by_cause(&self.report.unknowns, self.report.run.mode) {
             self.wrapped("  ", "  ", &format!("{cause}:"))?;
             for (check, subjects) in checks {
                 let shown = subjects.iter().take(SUBJECTS_SHOWN).cloned().collect::<Vec<_>>().join(", ");
@@ -337,13 +337,13 @@ const LIVE_HOST: &str = "the live host";
 type SubjectsByCheck<'r> = BTreeMap<&'r str, Vec<String>>;
 
 /// One missing file makes many checks unknown: the cause is said once, with what it stands in the way of.
-fn by_cause(unknowns: &[UnknownResult]) -> BTreeMap<&str, SubjectsByCheck<'_>> {
+fn by_cause(unknowns: &[UnknownResult], mode: Mode) -> BTreeMap<&str, SubjectsByCheck<'_>> {
     let mut causes: BTreeMap<&str, SubjectsByCheck<'_>> = BTreeMap::new();
     for unknown in unknowns {
         let cause =
             unknown.message.split_once(INCOMPLETE).map_or(unknown.message.as_str(), |(_, cause)| cause);
-        let cause =
-            if cause.contains(LIVE_HOST) { "only the running host can tell (this is a tree)" } else { cause };
+        let is_live_only = matches!(mode, Mode::Offline) && cause.contains(LIVE_HOST);
+        let cause = if is_live_only { "only the running host can tell (this is a tree)" } else { cause };
         let subjects = causes.entry(cause).or_default().entry(unknown.check).or_default();
         subjects.extend(unknown.subject.as_ref().map(subject_words).filter(|words| !words.is_empty()));
     }

@@ -122,9 +122,14 @@ pub(crate) fn realm_never_synchronised(look: &Look<'_>) -> Judged {
         }
         // A job that was not understood may be the one.
         look.host.jobs().complete()?;
-        let summary =
-            format!("no job synchronises its users ({users}), so that nobody who leaves is removed");
-        let line = Evidence { line: realm.line, ..Evidence::of(DOMAINS_CFG) };
+        let users = if *users == 1 {
+            "the user of it here".to_owned()
+        } else {
+            format!("the {users} users of it here")
+        };
+        let summary = format!("no job synchronises {users}, so that nobody who leaves is removed");
+        let line =
+            Evidence { line: realm.line, ..Evidence::of(DOMAINS_CFG) }.key("realm").observed(&realm.name);
         let first = users_of(cfg, &realm.name).find_map(|id| cfg.users.get(id)?.line);
         let user = first.map(|line| Evidence::at(USER_CFG, line).key("user"));
         Ok(weighed_by_tokens(Judgement::fail(summary).with(line).with_all(user), tokens_of(cfg, &realm.name)))

@@ -102,7 +102,8 @@ pub(crate) fn service_not_enabled(look: &Look<'_>) -> Judged {
 }
 
 fn judge_unit((link, masked): &(Option<String>, bool), unit: &str) -> Judgement {
-    let folder = Evidence::of("/etc/systemd/system");
+    let state = if *masked { "masked" } else { "no link starts it" };
+    let folder = Evidence::of("/etc/systemd/system").key(unit).observed(state);
     match link {
         _ if *masked => {
             Judgement::fail(format!("{unit} is masked: after a boot nothing is filtered")).with(folder)

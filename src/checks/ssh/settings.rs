@@ -6,9 +6,7 @@ use super::evidence;
 use super::keys::open_to_others;
 use super::login::{LISTS, bound_to_hosts, is_let_in, of_connections, root_groups, seen, situations};
 use crate::checks::{Judged, Look};
-use crate::formats::sshd::{
-    Attribute, Connection, Effective, MAIN_FILE, Situation, Source, is_everywhere,
-};
+use crate::formats::sshd::{Attribute, Connection, Effective, MAIN_FILE, Situation, Source, is_everywhere};
 use crate::host::Stop;
 use crate::host::sshd::Sshd;
 use crate::outcome::{Evidence, Judgement, Subject, SubjectKind};

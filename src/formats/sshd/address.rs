@@ -97,7 +97,9 @@ fn is_any_text(pattern: &str) -> bool {
     let only = |separator: char| pattern.chars().all(|c| c == '*' || c == separator);
     let most = |separator: char, most: usize| pattern.matches(separator).count() <= most;
     // `::`, the shortest address, has two colons.
-    pattern.starts_with('*') && pattern.ends_with('*') && (only('.') && most('.', 3) || only(':') && most(':', 2))
+    pattern.starts_with('*')
+        && pattern.ends_with('*')
+        && (only('.') && most('.', 3) || only(':') && most(':', 2))
 }
 
 /// A network, or an address alone.
@@ -287,10 +289,32 @@ mod tests {
 
     #[test]
     fn one_whole_family_is_everywhere() {
-        for list in ["*", "**", "*.*", "*.*.*.*", "*:*", "0.0.0.0/0", "::/0", "0/0", "10.0.0.0/8,0.0.0.0/0", "*,!10.0.0.1"] {
+        for list in [
+            "*",
+            "**",
+            "*.*",
+            "*.*.*.*",
+            "*:*",
+            "0.0.0.0/0",
+            "::/0",
+            "0/0",
+            "10.0.0.0/8,0.0.0.0/0",
+            "*,!10.0.0.1",
+        ] {
             assert!(is_everywhere(list), "{list}");
         }
-        for list in ["", "10.0.0.0/8", "0.0.0.0/1", "10.*", "*.example", "*.*.*.*.*", "!*", "!0.0.0.0/0,10.0.0.1", "*.", "?"] {
+        for list in [
+            "",
+            "10.0.0.0/8",
+            "0.0.0.0/1",
+            "10.*",
+            "*.example",
+            "*.*.*.*.*",
+            "!*",
+            "!0.0.0.0/0,10.0.0.1",
+            "*.",
+            "?",
+        ] {
             assert!(!is_everywhere(list), "{list}");
         }
     }
