@@ -14,7 +14,8 @@ pub fn cases(advisory: &AdvisoryFile) -> Vec<CaseFile> {
     for fixed in &advisory.fixed {
         if kernel_series(&fixed.package).is_some() {
             cases.push(kernel_case(fixed.pve, &fixed.version, "pass"));
-            cases.push(kernel_case(fixed.pve, &format!("{}~", fixed.version), "fail"));
+            cases
+                .extend(build_before(&fixed.version).map(|version| kernel_case(fixed.pve, &version, "fail")));
         } else {
             cases.push(package_case(fixed, &fixed.version, "pass"));
             cases.push(package_case(fixed, &format!("{}~", fixed.version), "fail"));
@@ -36,6 +37,14 @@ pub fn cases(advisory: &AdvisoryFile) -> Vec<CaseFile> {
         files,
     ));
     cases
+}
+
+/// The build before this one: `6.8.12-24` for `6.8.12-25`. None before a series as a whole, such as `7.0`.
+fn build_before(version: &str) -> Option<String> {
+    let (start, rest) = version.split_once('-')?;
+    let (build, end) = rest.split_at(rest.find('~').unwrap_or(rest.len()));
+    let build: u32 = build.parse().unwrap();
+    Some(format!("{start}-{}{end}", build.checked_sub(1).unwrap()))
 }
 
 fn case(name: String, expect: ExpectedFile, pve: u8, files: BTreeMap<String, FileCase>) -> CaseFile {
@@ -65,7 +74,7 @@ fn package_case(fixed: &FixedFile, version: &str, verdict: &str) -> CaseFile {
 fn kernel_case(pve: u8, version: &str, verdict: &str) -> CaseFile {
     let release = match version.split_once("~bpo12") {
         Some((version, _)) => format!("{version}-bpo12-pve"),
-        None => format!("{}-pve", version.trim_end_matches('~').replace('~', "-")),
+        None => format!("{version}-pve"),
     };
     let text = format!(
         "Linux version {release} (build@proxmox) (gcc (Debian 14.2.0-19) 14.2.0, GNU ld 2.44) \
