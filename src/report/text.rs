@@ -164,7 +164,8 @@ impl Writer<'_, '_> {
         }
         let hidden = places.len() - shown + unkept;
         if hidden > 0 {
-            writeln!(self.out, "      … {hidden} more places")?;
+            let places = if hidden == 1 { "place" } else { "places" };
+            writeln!(self.out, "      … {hidden} more {places}")?;
         }
         Ok(())
     }
