@@ -7,7 +7,7 @@ use crate::checks::{Judged, Look};
 use crate::formats::crypt_hash::PasswordField;
 use crate::formats::glob_pattern::Pattern;
 use crate::formats::sshd::{
-    Attribute, Connection, Effective, Met, Situation, Situations, group_listed, user_listed,
+    Attribute, Connection, Effective, Met, Situation, Situations, group_listed, is_everywhere, user_listed,
 };
 use crate::host::Stop;
 use crate::host::sshd::Sshd;
@@ -203,8 +203,8 @@ fn login_of(look: &Look<'_>, sshd: &Sshd, config: &Effective, name: &str) -> Res
     Ok(by_weakest(&situations, &weak, may_be_weak, &fail, &pass))
 }
 
-/// The words for the hosts to which `AllowUsers` binds the user, if it does.
-fn bound_to_hosts(situation: &Situation<'_>, connection: &Connection<'_>) -> String {
+/// The words for the hosts to which `AllowUsers` binds the user; empty if it does not.
+pub(super) fn bound_to_hosts(situation: &Situation<'_>, connection: &Connection<'_>) -> String {
     let values = situation.values("allowusers");
     let hosts: Vec<&str> = values
         .iter()
@@ -212,9 +212,10 @@ fn bound_to_hosts(situation: &Situation<'_>, connection: &Connection<'_>) -> Str
         .filter(|(user, _)| connection.user.is_some_and(|name| matches_pattern(user, name)))
         .map(|(_, hosts)| hosts)
         .collect();
-    let free = values.iter().any(|pattern| {
+    let unbound = values.iter().any(|pattern| {
         !pattern.contains('@') && connection.user.is_some_and(|name| matches_pattern(pattern, name))
     });
+    let free = unbound || hosts.iter().any(|hosts| is_everywhere(hosts));
     if free || hosts.is_empty() { String::new() } else { format!(" from {}", hosts.join(", ")) }
 }
 

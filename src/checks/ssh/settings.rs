@@ -4,17 +4,12 @@ use std::collections::BTreeMap;
 
 use super::evidence;
 use super::keys::open_to_others;
-use super::login::{LISTS, is_let_in, of_connections, root_groups, seen, situations};
+use super::login::{LISTS, bound_to_hosts, is_let_in, of_connections, root_groups, seen, situations};
 use crate::checks::{Judged, Look};
-use crate::formats::sshd::{
-    Attribute, Connection, Effective, MAIN_FILE, Met, Situation, Source, user_listed,
-};
+use crate::formats::sshd::{Attribute, Connection, Effective, MAIN_FILE, Situation, Source, is_everywhere};
 use crate::host::Stop;
 use crate::host::sshd::Sshd;
 use crate::outcome::{Evidence, Judgement, Subject, SubjectKind};
-
-/// Entries of an address list that are all addresses of a family.
-const EVERYWHERE: [&str; 3] = ["*", "0.0.0.0/0", "::/0"];
 
 /// Folders in which whoever may write puts a configuration of his own.
 const FOLDERS: [&str; 2] = ["/etc/ssh", "/etc/ssh/sshd_config.d"];
@@ -42,15 +37,13 @@ pub(crate) fn root_login_from_everywhere(look: &Look<'_>) -> Judged {
     let connection = Connection { user: Some("root"), groups, ..Connection::default() };
     let situations = situations(sshd, config, &connection)?;
     let open = |situation: &Situation<'_>| {
-        let allowed = situation.values("allowusers");
-        let unbound = allowed.is_empty() || user_listed(&allowed, &connection, config) == Met::Yes;
-        let wide = situation.condition.is_none_or(|block| {
-            block.criteria.iter().any(|criterion| {
-                criterion.attribute == Attribute::Address
-                    && criterion.argument.split(',').any(|entry| EVERYWHERE.contains(&entry))
-            })
+        // A port, an address of this node or a group binds no client.
+        let bound = situation.criteria().any(|criterion| {
+            matches!(criterion.attribute, Attribute::Address | Attribute::Host)
+                && !is_everywhere(&criterion.argument)
         });
-        wide && unbound
+        !bound
+            && bound_to_hosts(situation, &connection).is_empty()
             && situation.value("permitrootlogin") != "no"
             && is_let_in(situation, &connection, config)
     };

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::PublicKey;
+use crate::formats::sshd::is_everywhere;
 use crate::formats::{Issue, Parsed, numbered};
 
 /// Options without a value; those after the first two may have `no-` before them.
@@ -46,9 +47,9 @@ pub struct AuthorizedKey {
 
 impl AuthorizedKey {
     /// Whether the key opens less than a whole session from everywhere: it is for some clients only, or for one
-    /// command.
+    /// command. Who may come from everywhere is bound to nothing.
     pub fn is_bound(&self) -> bool {
-        self.from.is_some() || self.options.contains("command")
+        self.from.as_deref().is_some_and(|from| !is_everywhere(from)) || self.options.contains("command")
     }
 
     /// Whether whoever has a certificate of this key may log in.
@@ -197,6 +198,17 @@ mod tests {
         let command = one(&format!("command=\"/bin/x \\\"a b\\\", c\",pty {key}\tx\n"));
         assert!(command.is_bound() && command.options.contains("pty"));
         assert!(one(&format!("cert-authority {key}\n")).signs());
+    }
+
+    #[test]
+    fn who_may_come_from_everywhere_is_not_bound() {
+        let key = made_up("ssh-ed25519", 256, 3);
+        let bound = |options: &str| one(&format!("{options} {key}\n")).is_bound();
+        assert!(bound("from=\"10.0.0.0/8\""));
+        for everywhere in ["*", "0.0.0.0/0,::/0", "0.0.0.0/0", "::/0", "10.0.0.1,*"] {
+            assert!(!bound(&format!("from=\"{everywhere}\"")), "{everywhere}");
+            assert!(bound(&format!("from=\"{everywhere}\",command=\"/bin/true\"")), "{everywhere}");
+        }
     }
 
     #[test]

@@ -83,6 +83,25 @@ pub(super) fn address_listed(address: IpAddr, list: &str, version: Version) -> V
     verdict
 }
 
+/// Whether a list of addresses or hosts holds everything, or all addresses of a family: whoever is bound to it is not
+/// bound. What it refuses besides does not count.
+pub fn is_everywhere(list: &str) -> bool {
+    list.split(',').any(|entry| match network(entry, Version::V10_0) {
+        Some(network) => network.mask == 0,
+        None => is_any_text(entry),
+    })
+}
+
+/// A pattern that any address of a family matches: stars, and no more of what stands between its numbers than each has.
+fn is_any_text(pattern: &str) -> bool {
+    let only = |separator: char| pattern.chars().all(|c| c == '*' || c == separator);
+    let most = |separator: char, most: usize| pattern.matches(separator).count() <= most;
+    // `::`, the shortest address, has two colons.
+    pattern.starts_with('*')
+        && pattern.ends_with('*')
+        && (only('.') && most('.', 3) || only(':') && most(':', 2))
+}
+
 /// A network, or an address alone.
 struct Network {
     address: IpAddr,
@@ -265,6 +284,38 @@ mod tests {
             assert_eq!(listed("2001:db8::1", "*,!2001:db8::/32"), Verdict::Negated);
             assert_eq!(listed("11.1.2.3", "10.0.0.0/8"), Verdict::No);
             assert_eq!(listed("10.0.0.5", "10.0.0.4"), Verdict::No);
+        }
+    }
+
+    #[test]
+    fn one_whole_family_is_everywhere() {
+        for list in [
+            "*",
+            "**",
+            "*.*",
+            "*.*.*.*",
+            "*:*",
+            "0.0.0.0/0",
+            "::/0",
+            "0/0",
+            "10.0.0.0/8,0.0.0.0/0",
+            "*,!10.0.0.1",
+        ] {
+            assert!(is_everywhere(list), "{list}");
+        }
+        for list in [
+            "",
+            "10.0.0.0/8",
+            "0.0.0.0/1",
+            "10.*",
+            "*.example",
+            "*.*.*.*.*",
+            "!*",
+            "!0.0.0.0/0,10.0.0.1",
+            "*.",
+            "?",
+        ] {
+            assert!(!is_everywhere(list), "{list}");
         }
     }
 

@@ -242,6 +242,15 @@ fn adds_up(keyword: &str) -> bool {
 }
 
 impl<'e> Situation<'e> {
+    /// All criteria the connection must meet, those of the blocks around the one of the condition with them; none
+    /// where there is no condition.
+    pub fn criteria(&self) -> impl Iterator<Item = &'e Criterion> {
+        let effective = self.effective;
+        let around = |block: &&'e MatchBlock| block.within.and_then(|outer| effective.blocks.get(outer));
+        let blocks = std::iter::successors(self.condition, move |block| around(block));
+        blocks.flat_map(|block| &block.criteria)
+    }
+
     /// The lines of Match blocks that count for `keyword`: the first, or all where lines add up.
     fn lines(&self, keyword: &str) -> Vec<&'e BlockSetting> {
         let Some(setting) = self.effective.setting(keyword) else { return Vec::new() };

@@ -27,6 +27,7 @@ mod walk;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+pub use address::is_everywhere;
 pub use command_line::CommandLine;
 pub use connection::{Connection, Met, Situation, Situations, group_listed, user_listed};
 pub use specification::Specification;
