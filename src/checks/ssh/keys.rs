@@ -104,8 +104,8 @@ fn owner<'k>(look: &Look<'_>, fingerprint: &str, places: &'k [Place<'_>]) -> Res
         return Ok(Owner::Node);
     }
     // What nodes log in with is an RSA key; a comment alone proves nothing.
-    let rsa = places.iter().filter(|(_, key)| key.key.kind == Kind::Rsa);
-    let Some(node) = rsa.filter_map(|(_, key)| node_named(key)).next() else { return Ok(Owner::Somebody) };
+    let mut rsa = places.iter().filter(|(_, key)| key.key.kind == Kind::Rsa);
+    let Some(node) = rsa.find_map(|(_, key)| node_named(key)) else { return Ok(Owner::Somebody) };
     let short = short_name(node);
     if look.host.node_name().as_deref() == Some(short) {
         let known = own.iter().any(|key| key.kind == Kind::Rsa);
