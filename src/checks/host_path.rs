@@ -89,15 +89,7 @@ const DISKS: [&str; 17] = [
 
 /// The path without `.`, `..`, doubled slashes and Debian's own links.
 pub(crate) fn normalised(path: &str) -> String {
-    let mut parts: Vec<&str> = Vec::new();
-    for part in path.split('/') {
-        match part {
-            "" | "." => {}
-            ".." => drop(parts.pop()),
-            name => parts.push(name),
-        }
-    }
-    let path = format!("/{}", parts.join("/"));
+    let path = crate::files::normalised(path);
     let link = LINKS.iter().find_map(|(from, to)| below(&path, from).map(|rest| format!("{to}{rest}")));
     link.unwrap_or(path)
 }

@@ -94,6 +94,32 @@ pub type Text = Arc<str>;
 
 type Answer<T> = Result<T, TroubleKind>;
 
+/// The path without `.`, `..` and doubled slashes.
+pub fn normalised(path: &str) -> String {
+    let mut parts: Vec<&str> = Vec::new();
+    for part in path.split('/') {
+        match part {
+            "" | "." => {}
+            ".." => drop(parts.pop()),
+            name => parts.push(name),
+        }
+    }
+    format!("/{}", parts.join("/"))
+}
+
+/// Where the link at `path` leads that points to `target`, which counts from the link's folder unless it is absolute.
+pub fn leads_to(path: &str, target: &str) -> String {
+    match path.rsplit_once('/') {
+        Some((folder, _)) if !target.starts_with('/') => normalised(&format!("{folder}/{target}")),
+        _ => normalised(target),
+    }
+}
+
+/// Whether `path` lies in `folder`, at any depth.
+pub fn lies_in(path: &str, folder: &str) -> bool {
+    path.strip_prefix(folder).is_some_and(|rest| rest.starts_with('/'))
+}
+
 enum Backend {
     Root(layers::Layers),
     Memory(Tree),

@@ -6,9 +6,12 @@
 
 use std::cell::OnceCell;
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 
+use super::corosync::COROSYNC_CONF;
 use super::{Doubt, Fact, Gather, Host, Stop};
-use crate::files::Meta;
+use crate::files::{Entry, Meta, leads_to};
+use crate::formats::corosync_conf::{CorosyncConf, Node};
 use crate::formats::ssh_keys::{self, AuthorizedKey, PublicKey};
 
 /// The list of keys that all nodes share.
@@ -32,7 +35,7 @@ const ROOT_HOME: &str = "/root";
 #[derive(Default)]
 pub(super) struct Facts {
     authorized: OnceCell<Fact<Vec<KeyFile>>>,
-    own: OnceCell<Fact<BTreeSet<String>>>,
+    own: OnceCell<Fact<Vec<PublicKey>>>,
     known_nodes: OnceCell<Fact<BTreeSet<String>>>,
     node_host_keys: OnceCell<Fact<BTreeMap<String, Vec<PublicKey>>>>,
     host_keys: OnceCell<Fact<Vec<HostKey>>>,
@@ -46,6 +49,8 @@ pub struct KeyFile {
     pub accounts: BTreeSet<String>,
     /// The file.
     pub path: String,
+    /// The links by which sshd comes to it, if it does by any.
+    pub links: BTreeSet<String>,
     /// The keys in it.
     pub keys: Vec<AuthorizedKey>,
 }
@@ -66,20 +71,22 @@ impl Host {
     pub fn root_keys(&self) -> &Fact<Vec<KeyFile>> {
         self.ssh_keys.authorized.get_or_init(|| {
             Fact::gather(&self.files, |gather| {
-                let mut files: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+                // Accounts and links by file.
+                let mut files: BTreeMap<String, (BTreeSet<String>, BTreeSet<String>)> = BTreeMap::new();
                 if self.cluster_files().value.is_ok() {
-                    files.entry(SHARED_KEYS.to_owned()).or_default().insert("root".to_owned());
+                    files.entry(SHARED_KEYS.to_owned()).or_default().0.insert("root".to_owned());
                 } else {
                     // Nothing where this is no Proxmox VE.
                     gather.heed(self.cluster_files());
                 }
                 for (account, path) in self.key_paths(gather) {
-                    let shared = gather.files().link(&path).is_ok_and(|target| target == SHARED_KEYS);
-                    let path = if shared { SHARED_KEYS.to_owned() } else { path };
-                    files.entry(path).or_default().insert(account);
+                    let target = gather.files().link(&path).ok().map(|target| leads_to(&path, &target));
+                    let (accounts, links) = files.entry(target.clone().unwrap_or(path.clone())).or_default();
+                    accounts.insert(account);
+                    links.extend(target.map(|_| path));
                 }
                 let mut read = Vec::new();
-                for (path, accounts) in files {
+                for (path, (accounts, links)) in files {
                     let text = gather.part(&path);
                     if path == SHARED_KEYS && text.as_ref().is_none_or(|text| text.trim().is_empty()) {
                         let what = "is missing or empty, though pve-cluster adds the key of every node";
@@ -87,7 +94,7 @@ impl Host {
                     }
                     let Some(text) = text else { continue };
                     let keys = gather.parsed(&path, ssh_keys::parse_authorized_keys(&text)).keys;
-                    read.push(KeyFile { accounts, path, keys });
+                    read.push(KeyFile { accounts, path, links, keys });
                 }
                 Ok(read)
             })
@@ -136,17 +143,13 @@ impl Host {
         paths
     }
 
-    /// The fingerprints of root's own keys on this node.
-    pub fn own_root_keys(&self) -> &Fact<BTreeSet<String>> {
+    /// Root's own keys on this node, by which he logs in to others.
+    pub fn own_root_keys(&self) -> &Fact<Vec<PublicKey>> {
         self.ssh_keys.own.get_or_init(|| {
             Fact::gather(&self.files, |gather| {
                 let texts = OWN_KEYS.iter().filter_map(|path| gather.part(path));
-                let keys = texts.collect::<Vec<_>>();
-                Ok(keys
-                    .iter()
-                    .filter_map(|text| PublicKey::in_file(text))
-                    .map(|key| key.fingerprint)
-                    .collect())
+                let texts = texts.collect::<Vec<_>>();
+                Ok(texts.iter().filter_map(|text| PublicKey::in_file(text)).collect())
             })
         })
     }
@@ -157,8 +160,9 @@ impl Host {
             Fact::gather(&self.files, |gather| {
                 let mut nodes = match gather.take(self.corosync()) {
                     Ok(corosync) => {
-                        let names = corosync.nodes.iter().filter_map(|node| node.name.as_ref());
-                        names.map(|name| name.value.clone()).collect()
+                        // A node on a line that is not understood would be taken for one that is gone.
+                        self.corosync().complete()?;
+                        names_of_nodes(corosync, || gather.folder(NODES))?
                     }
                     Err(Stop::NotApplicable(_)) => BTreeSet::new(),
                     Err(stop @ Stop::Unknown(_)) => return Err(stop),
@@ -247,6 +251,38 @@ impl Host {
     }
 }
 
+/// The short names of the nodes (`PVE::Corosync::parse_conf`: `name`, or else `ring0_addr`). Where that is an address,
+/// the names are those of the folders that belong to no other node, if they are as many.
+fn names_of_nodes(
+    corosync: &CorosyncConf,
+    folders: impl FnOnce() -> Vec<Entry>,
+) -> Result<BTreeSet<String>, Stop> {
+    let mut names = BTreeSet::new();
+    let mut addresses = 0;
+    for node in &corosync.nodes {
+        let told = name_of_node(node)
+            .ok_or_else(|| Stop::unknown(COROSYNC_CONF, "has a node with neither `name` nor `ring0_addr`"))?;
+        if told.parse::<IpAddr>().is_ok() {
+            addresses += 1;
+        } else {
+            names.insert(told.split('.').next().unwrap_or(told).to_owned());
+        }
+    }
+    if addresses > 0 {
+        let mut left = folders();
+        left.retain(|entry| !names.contains(&entry.name));
+        if left.len() != addresses {
+            return Err(Stop::unknown(COROSYNC_CONF, "has nodes whose names nothing tells"));
+        }
+        names.extend(left.into_iter().map(|entry| entry.name));
+    }
+    Ok(names)
+}
+
+fn name_of_node(node: &Node) -> Option<&str> {
+    node.name.as_ref().or_else(|| node.addresses.get(&0)).map(|name| name.value.as_str())
+}
+
 /// The file `AuthorizedKeysFile` means for an account; `None` where it uses what is not followed.
 fn expanded(file: &str, account: &str, home: &str) -> Option<String> {
     let mut path = String::new();
@@ -269,6 +305,8 @@ fn expanded(file: &str, account: &str, home: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::files::Kind;
+    use crate::formats::corosync_conf;
 
     #[test]
     fn the_files_of_an_account_are_below_its_home_or_named_after_it() {
@@ -277,5 +315,36 @@ mod tests {
         assert_eq!(path("/etc/keys/%u-%U").as_deref(), Some("/etc/keys/toor-0"));
         assert_eq!(path("%h/k%%").as_deref(), Some("/root/k%"));
         assert_eq!(path("/x/%z"), None);
+    }
+
+    /// The names by nodes with these lines and these folders, or nothing where they are not known.
+    fn names(nodes: &[&str], folders: &[&str]) -> Option<String> {
+        let text = nodes.iter().fold("nodelist {\n".to_owned(), |text, node| {
+            text + &format!("node {{\nnodeid: 1\n{node}\n}}\n")
+        });
+        let parsed = corosync_conf::parse(&(text + "}\n"));
+        assert_eq!(parsed.issues, []);
+        let entry = |name: &&str| Entry { name: (*name).to_owned(), kind: Kind::Folder };
+        let folders: Vec<Entry> = folders.iter().map(entry).collect();
+        let names = names_of_nodes(&parsed.value, || folders).ok()?;
+        Some(names.into_iter().collect::<Vec<_>>().join(" "))
+    }
+
+    #[test]
+    fn a_node_without_a_name_has_that_of_its_first_address() {
+        let found = names(
+            &["name: a", "ring0_addr: b", "name: c\nring0_addr: 192.0.2.3", "ring0_addr: d.example"],
+            &[],
+        );
+        assert_eq!(found.as_deref(), Some("a b c d"));
+        assert_eq!(names(&["name: a", "ring1_addr: b"], &["a", "b"]), None);
+    }
+
+    #[test]
+    fn a_node_known_by_an_address_only_has_the_name_of_the_folder_that_is_left() {
+        assert_eq!(names(&["name: a", "ring0_addr: 192.0.2.2"], &["a", "b"]).as_deref(), Some("a b"));
+        assert_eq!(names(&["name: a", "ring0_addr: 192.0.2.2"], &["a"]), None);
+        assert_eq!(names(&["name: a", "ring0_addr: 192.0.2.2"], &["a", "b", "gone"]), None);
+        assert_eq!(names(&["name: a"], &["a", "gone"]).as_deref(), Some("a"));
     }
 }

@@ -1,18 +1,20 @@
 //! Settings of sshd that the nodes of a cluster cannot live with: they reach each other as root, with root's RSA key,
 //! and know each other by their RSA host keys.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use super::evidence;
+use super::keys::{node_named, short_name};
 use super::login::{root_groups, situations};
 use crate::catalogue::Severity;
 use crate::checks::{Judged, Look};
 use crate::formats::glob_pattern::Pattern;
+use crate::formats::ssh_keys::{Kind, PublicKey};
 use crate::formats::sshd::{
     Connection, Effective, Met, Situations, group_listed, may_hold_secret, user_listed,
 };
-use crate::host::Stop;
+use crate::host::{Fact, Stop};
 use crate::outcome::{Judgement, Subject, SubjectKind};
 
 /// The ciphers in root's client configuration, which pve-cluster writes (`PVE::Cluster::Setup`).
@@ -30,6 +32,9 @@ const RSA_SIGNATURES: [&str; 2] = ["rsa-sha2-256", "rsa-sha2-512"];
 
 /// Bits of the key pve-cluster makes for root (`ssh-keygen -t rsa -b 4096`).
 const ROOT_KEY_BITS: u32 = 4096;
+
+/// Bits below which OpenSSH takes no RSA key, whatever it is told (`SSH_RSA_MINIMUM_MODULUS_SIZE`).
+const LEAST_BITS: u32 = 1024;
 
 /// Connections that must be able to log in at once: jobs and migrations of several guests start together.
 const STARTUPS: u32 = 10;
@@ -65,6 +70,16 @@ struct Rule {
 struct Peer<'p> {
     connection: Connection<'p>,
     config: &'p Effective,
+    rsa: RsaBits,
+}
+
+/// The sizes of the RSA keys that nodes need; `None` where no such key was read.
+#[derive(Clone, Copy)]
+struct RsaBits {
+    /// The host key, the only one of this node that the others know.
+    host: Option<u32>,
+    /// The smallest of those by which root logs in.
+    root: Option<u32>,
 }
 
 const fn rule(keyword: &'static str, breaks: &'static str, broken: fn(&[&str], &Peer<'_>) -> Met) -> Rule {
@@ -83,13 +98,12 @@ const RULES: &[Rule] = &[
     rule("authenticationmethods", LOGIN, |values, _| has_none(values, &["any", "publickey"])),
     rule("forcecommand", LOGIN, |values, _| Met::from(values.iter().any(|value| *value != "none"))),
     rule("pubkeyacceptedalgorithms", LOGIN, |values, _| has_none(values, &RSA_SIGNATURES)),
-    rule("requiredrsasize", LOGIN, |values, _| {
-        let bits = values.first().and_then(|bits| bits.parse::<u32>().ok());
-        Met::from(bits.is_some_and(|bits| bits > ROOT_KEY_BITS))
-    }),
+    rule("requiredrsasize", LOGIN, rsa_key_too_small),
     rule("hostkeyalgorithms", LOGIN, |values, _| has_none(values, &RSA_SIGNATURES)),
     rule("hostkey", LOGIN, |values, _| without_rsa_key(values)),
-    rule("listenaddress", LOGIN, |values, _| out_of_reach(values)),
+    rule("addressfamily", LOGIN, other_family),
+    rule("listenaddress", LOGIN, out_of_reach),
+    rule("refuseconnection", LOGIN, |values, _| is_any(values, &["yes"])),
     rule("authorizedkeysfile", LOGIN, |values, peer| without_roots_keys(values, peer.config)),
     rule("maxsessions", LOGIN, |values, _| is_any(values, &["0"])),
     Rule {
@@ -135,14 +149,44 @@ fn not_listed(values: &[&str], listed: Met) -> Met {
     }
 }
 
+/// Whether sshd drops a key nodes need. For the host key only what is set for all connections counts.
+fn rsa_key_too_small(values: &[&str], peer: &Peer<'_>) -> Met {
+    let number = |text: &str| text.parse::<u32>().unwrap_or(LEAST_BITS);
+    let too_small = |least: u32, bits: Option<u32>| match bits {
+        Some(bits) => Met::from(bits < least),
+        None if least > ROOT_KEY_BITS => Met::Yes,
+        None if least > LEAST_BITS => Met::Open,
+        None => Met::No,
+    };
+    let of_connection = values.first().map_or(LEAST_BITS, |text| number(text));
+    let of_all = peer.config.value_of("requiredrsasize").map_or(LEAST_BITS, |value| number(&value.text));
+    too_small(of_connection, peer.rsa.root).max(too_small(of_all, peer.rsa.host))
+}
+
+/// Whether the node comes by the family sshd does not listen on.
+fn other_family(values: &[&str], peer: &Peer<'_>) -> Met {
+    match (values.first(), peer.connection.address) {
+        (Some(&"inet"), Some(address)) => address.is_ipv6().into(),
+        (Some(&"inet6"), Some(address)) => address.is_ipv4().into(),
+        (Some(&("inet" | "inet6")), None) => Met::Open,
+        _ => Met::No,
+    }
+}
+
 /// Whether no address is one another node can come to, on the port it comes to. A host name is open.
-fn out_of_reach(values: &[&str]) -> Met {
+fn out_of_reach(values: &[&str], peer: &Peer<'_>) -> Met {
+    // Otherwise `AddressFamily` is what keeps the node out.
+    let both = peer.config.value_of("addressfamily").is_none_or(|value| value.text == "any");
+    let from = peer.connection.address.filter(|_| both);
     let reach = |value: &&str| {
         let (host, port) = value.rsplit_once(':').unwrap_or((value, PORT));
         let host = host.trim_start_matches('[').trim_end_matches(']');
         match host.parse::<IpAddr>() {
             _ if port != PORT => Met::Yes,
-            Ok(address) => Met::from(address.is_loopback()),
+            Ok(address) => {
+                let other = from.is_some_and(|from| from.is_ipv4() != address.is_ipv4());
+                Met::from(address.is_loopback() || other)
+            }
             Err(_) if host.contains(':') => Met::No,
             Err(_) => Met::Open,
         }
@@ -187,10 +231,11 @@ pub(crate) fn hardening_breaks_the_cluster(look: &Look<'_>) -> Judged {
     let config = sshd.in_force()?;
     let groups = root_groups(look, config)?;
     let resolved = config.value_of("usedns").is_some_and(|value| value.text == "yes");
+    let rsa = rsa_bits(look);
     let mut views: Vec<(Peer<'_>, Situations<'_>)> = Vec::new();
     for address in peers(look)? {
         let connection = Connection { user: Some("root"), groups, address, resolved };
-        views.push((Peer { connection, config }, situations(sshd, config, &connection)?));
+        views.push((Peer { connection, config, rsa }, situations(sshd, config, &connection)?));
     }
     let known = RULES.iter().filter(|rule| config.setting(rule.keyword).is_some());
     look.each(
@@ -233,6 +278,29 @@ fn over_all(rule: &Rule, peer: &Peer<'_>, situations: &Situations<'_>) -> Met {
         (_, Some(Met::No)) => Met::No,
         _ => Met::Open,
     }
+}
+
+/// The sizes of the RSA keys nodes need, as far as these were read: what is not known leaves only one setting open.
+fn rsa_bits(look: &Look<'_>) -> RsaBits {
+    fn known<T>(fact: &Fact<T>) -> Option<&T> {
+        fact.value.as_ref().ok()
+    }
+    let rsa = |key: &PublicKey| (key.kind == Kind::Rsa).then_some(key.bits);
+    let host_keys = known(look.host.host_keys()).into_iter().flatten();
+    let host = host_keys.filter_map(|key| key.public.as_ref().and_then(rsa)).max();
+    // A node may have left an older key in the list.
+    let mut nodes: BTreeMap<&str, u32> = BTreeMap::new();
+    let members = known(look.host.nodes_in_cluster());
+    for key in known(look.host.root_keys()).into_iter().flatten().flat_map(|file| &file.keys) {
+        let node = node_named(key).map(short_name);
+        let node = node.filter(|node| members.is_some_and(|members| members.contains(*node)));
+        if let (Some(node), Some(bits)) = (node, rsa(&key.key)) {
+            let most = nodes.entry(node).or_default();
+            *most = bits.max(*most);
+        }
+    }
+    let own = known(look.host.own_root_keys()).into_iter().flatten().filter_map(rsa);
+    RsaBits { host, root: nodes.into_values().chain(own).min() }
 }
 
 /// The addresses of the other nodes; one that is not known where none is told.

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::catalogue::Severity;
 use crate::checks::{Judged, Look};
-use crate::files::Meta;
+use crate::files::{Meta, leads_to, lies_in};
 use crate::formats::shown;
 use crate::formats::ssh_keys::{AuthorizedKey, Kind};
 use crate::host::Stop;
@@ -21,6 +21,9 @@ const RSA_FLOOR: u32 = 3072;
 
 /// Where root's keys are, which pve-cluster links to the shared list.
 const ROOT_KEYS: &str = "/root/.ssh/authorized_keys";
+
+/// The key by which this node logs in to the others.
+const OWN_KEY: &str = "/root/.ssh/id_rsa.pub";
 
 /// What the comment of a node's key begins with (`ssh-keygen` run by root, `PVE::Cluster::Setup`).
 const OF_NODE: &str = "root@";
@@ -85,15 +88,34 @@ enum Owner<'k> {
     Somebody,
 }
 
+/// The node whose key this is by its comment.
+pub(super) fn node_named(key: &AuthorizedKey) -> Option<&str> {
+    key.comment.strip_prefix(OF_NODE)
+}
+
+/// The host name may be written with its domain.
+pub(super) fn short_name(node: &str) -> &str {
+    node.split_once('.').map_or(node, |(short, _)| short)
+}
+
 fn owner<'k>(look: &Look<'_>, fingerprint: &str, places: &'k [Place<'_>]) -> Result<Owner<'k>, Stop> {
-    if look.take(look.host.own_root_keys())?.contains(fingerprint) {
+    let own = look.take(look.host.own_root_keys())?;
+    if own.iter().any(|key| key.fingerprint == fingerprint) {
         return Ok(Owner::Node);
     }
-    let named = places.iter().find_map(|(_, key)| key.comment.strip_prefix(OF_NODE));
-    let Some(node) = named else { return Ok(Owner::Somebody) };
+    // What nodes log in with is an RSA key; a comment alone proves nothing.
+    let mut rsa = places.iter().filter(|(_, key)| key.key.kind == Kind::Rsa);
+    let Some(node) = rsa.find_map(|(_, key)| node_named(key)) else { return Ok(Owner::Somebody) };
+    let short = short_name(node);
+    if look.host.node_name().as_deref() == Some(short) {
+        let known = own.iter().any(|key| key.kind == Kind::Rsa);
+        return if known {
+            Ok(Owner::Somebody)
+        } else {
+            Err(Stop::unknown(OWN_KEY, "tells no key of this node"))
+        };
+    }
     let nodes = look.take(look.host.nodes_in_cluster())?;
-    // The host name may be written with its domain.
-    let short = node.split_once('.').map_or(node, |(short, _)| short);
     Ok(if nodes.contains(short) { Owner::Node } else { Owner::NoNode(node) })
 }
 
@@ -113,8 +135,10 @@ pub(crate) fn root_key_of_unknown_owner(look: &Look<'_>) -> Judged {
         } else {
             ("on this node", Severity::Medium)
         };
+        let posing = places.iter().any(|(_, key)| node_named(key).is_some());
+        let posing = if posing { "; it is no node's, whatever its comment says" } else { "" };
         let whom = if open.signs() { "whoever has a certificate of" } else { "whoever has" };
-        Ok(Judgement::fail(format!("{whom} {} is root {reach}, from everywhere", the_key(places)))
+        Ok(Judgement::fail(format!("{whom} {} is root {reach}, from everywhere{posing}", the_key(places)))
             .severity(severity)
             .with_all(seen(places)))
     })
@@ -131,7 +155,7 @@ pub(crate) fn root_key_of_removed_node(look: &Look<'_>) -> Judged {
                 shown(node)
             )),
             Owner::Node => Judgement::pass("the node is in the cluster"),
-            Owner::Somebody => Judgement::pass("the key does not look like that of a node"),
+            Owner::Somebody => Judgement::pass("the key is not that of a node"),
         }
         .with_all(seen(places)))
     })
@@ -190,7 +214,8 @@ pub(crate) fn root_keys_not_shared(look: &Look<'_>) -> Judged {
     if !look.host.is_clustered()? {
         return Err(Stop::not_applicable("this node is in no cluster"));
     }
-    let judgement = match look.host.files.link(ROOT_KEYS) {
+    let linked = look.host.files.link(ROOT_KEYS).map(|target| leads_to(ROOT_KEYS, &target));
+    let judgement = match linked {
         Ok(target) if target == SHARED_KEYS => Judgement::pass(format!("it links to {SHARED_KEYS}")),
         Ok(target) => Judgement::fail(format!("it links to {} instead of {SHARED_KEYS}", shown(&target))),
         Err(trouble) if trouble.is_missing() => {
@@ -232,6 +257,12 @@ pub(crate) fn root_keys_writable(look: &Look<'_>) -> Judged {
     paths.extend(files.iter().map(|file| file.path.as_str()).filter(|path| !path.starts_with("/etc/pve/")));
     let strict =
         look.take(look.host.sshd())?.config.value_of("strictmodes").is_none_or(|value| value.text == "yes");
+    // sshd looks at the folders above the file that a link leads to, not at those above the link (`safe_path`).
+    let passed_by = |folder: &str| {
+        files
+            .iter()
+            .any(|file| file.links.iter().any(|link| lies_in(link, folder)) && !lies_in(&file.path, folder))
+    };
     let present = paths.into_iter().filter_map(|path| match look.host.files.stat(path) {
         Err(trouble) if trouble.is_missing() => None,
         answer => Some((path, answer)),
@@ -245,8 +276,8 @@ pub(crate) fn root_keys_writable(look: &Look<'_>) -> Judged {
                 Evidence::of(*path).key("mode").observed(format!("{:04o}, uid {}", meta.mode, meta.uid));
             Ok(match open_to_others(meta) {
                 None => Judgement::pass("only root may write it"),
-                Some(how) if strict => {
-                    Judgement::fail(format!("{how}: sshd then takes no key of root at all"))
+                Some(how) if strict && !passed_by(path) => {
+                    Judgement::fail(format!("{how}: sshd then takes no key from it"))
                         .severity(Severity::Medium)
                 }
                 Some(how) => Judgement::fail(format!("{how}, and so may let himself in as root")),

@@ -272,6 +272,27 @@ fn override_with(options: &mut Options, matched: Options) {
     }
 }
 
+/// In 9.2 `any` after a list in the same block, or in one around it, ends every connection the block is for; at the
+/// start sshd does not look there.
+fn late_any(directive: &Directive, blocks: &[super::MatchBlock], version: Version) -> Option<String> {
+    const METHODS: &str = "authenticationmethods";
+    let any = || {
+        directive
+            .reading
+            .assignments
+            .iter()
+            .flat_map(|assignment| &assignment.values)
+            .any(|list| list == "any")
+    };
+    if version != Version::V9_2 || directive.keyword.setting != METHODS || !any() {
+        return None;
+    }
+    let own = directive.block.and_then(|index| blocks.get(index));
+    let mut around = std::iter::successors(own, |block| block.within.and_then(|outer| blocks.get(outer)));
+    let set = around.any(|block| block.settings.iter().any(|line| line.keyword == METHODS));
+    set.then(|| format!("`any` comes after a list in `{METHODS}`, sshd ends connections of this block"))
+}
+
 /// Gives each Match block the settings that stand in it.
 fn fill_blocks(
     blocks: &mut [super::MatchBlock],
@@ -280,6 +301,9 @@ fn fill_blocks(
     problems: &mut Problems,
 ) {
     for (directive, order) in directives.iter().zip(0_u32..) {
+        if let Some(what) = late_any(directive, blocks, version) {
+            problems.leave_open(&directive.source, what, directive.keyword.setting);
+        }
         let Some(block) = directive.block.and_then(|index| blocks.get_mut(index)) else { continue };
         if directive.reading.assignments.is_empty() {
             continue;

@@ -200,6 +200,22 @@ fn any_authentication_method_after_a_list_stops_9_2_only() {
 }
 
 #[test]
+fn any_authentication_method_after_a_list_in_a_match_block_ends_connections_of_9_2_only() {
+    let about_methods = |effective: &Effective| {
+        let mut open =
+            effective.problems.iter().filter(|problem| problem.setting == Some("authenticationmethods"));
+        open.any(|problem| !problem.stops)
+    };
+    let found = |text: &str| each(text).map(|effective| (effective.valid(), about_methods(&effective)));
+    let late = "Match User x\nAuthenticationMethods publickey\nAuthenticationMethods any\n";
+    assert_eq!(found(late), [(true, false), (true, true), (true, false)]);
+    let apart = "Match User x\nAuthenticationMethods publickey\nMatch User y\nAuthenticationMethods any\n";
+    assert_eq!(found(apart), [(true, false); 3]);
+    let first = "Match User x\nAuthenticationMethods any\nAuthenticationMethods publickey\n";
+    assert_eq!(found(first), [(true, false); 3]);
+}
+
+#[test]
 fn a_principals_command_is_lost_behind_a_keys_command_in_9_2_only() {
     let text = "AuthorizedKeysCommand /a\nAuthorizedKeysCommandUser u\n\
                 AuthorizedPrincipalsCommand /b\nAuthorizedPrincipalsCommandUser u\n";
