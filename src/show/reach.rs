@@ -21,8 +21,8 @@ use super::{Refusal, issues};
 use crate::formats::firewall::address::{Cidr, Family};
 use crate::host::firewall::Backend;
 use crate::host::firewall::cover::{AddressSet, Identity};
-use crate::host::firewall::service::Service;
 use crate::host::firewall::reach::{Exposure, LOOPBACK, Outcome, Part, Place, Reach, TCP, UDP};
+use crate::host::firewall::service::Service;
 use crate::host::{Doubt, Host, Stop};
 use crate::report::{clean, clean_whole};
 
@@ -333,7 +333,9 @@ impl<'h> Table<'_, 'h> {
 
     fn doubts(&self) -> Vec<Doubt> {
         let mut all = self.reach.doubts();
-        for port in NODE_PORTS.into_iter().filter(|(protocol, ..)| *protocol == TCP).map(|(_, first, _)| first) {
+        for port in
+            NODE_PORTS.into_iter().filter(|(protocol, ..)| *protocol == TCP).map(|(_, first, _)| first)
+        {
             all.extend(self.host.service_on(TCP, port).into_iter().flat_map(|service| service.doubts));
         }
         all.extend(self.host.guests().doubts.iter().cloned());

@@ -151,12 +151,7 @@ fn with_sockets(look: &Look<'_>, judgement: Judgement, service: &Service) -> Jud
     judgement.with_all(evidence)
 }
 
-fn judge_service(
-    look: &Look<'_>,
-    filter: &Filter<'_>,
-    reach: &Reach<'_>,
-    service: &Service,
-) -> Judgement {
+fn judge_service(look: &Look<'_>, filter: &Filter<'_>, reach: &Reach<'_>, service: &Service) -> Judgement {
     let mut unsure = false;
     let mut kept_out = None;
     for served in reach.served(service.protocol, (service.first, service.last)) {
@@ -180,9 +175,8 @@ fn judge_service(
             matches!(part.outcome, Outcome::Unknown { .. }) && part.place.implicit != Some("management-set")
         };
         unsure |= open.union(&of(&may)).reach() == Extent::Anywhere;
-        let refused = of(&|part| {
-            part.place.implicit.is_some_and(|name| [LISTEN_ADDRESS, ACCESS_LIST].contains(&name))
-        });
+        let refused =
+            of(&|part| part.place.implicit.is_some_and(|name| [LISTEN_ADDRESS, ACCESS_LIST].contains(&name)));
         if refused.reach() == Extent::Anywhere {
             kept_out = served.service.map(|own| (own, open));
         }

@@ -207,7 +207,10 @@ impl<'h> Service<'h> {
                 }
                 None => self.doubts.push(Doubt {
                     line: Some(listen.line),
-                    ..Doubt::about(PROXY_DEFAULT, "names no address to listen on but a host, which is looked up")
+                    ..Doubt::about(
+                        PROXY_DEFAULT,
+                        "names no address to listen on but a host, which is looked up",
+                    )
                 }),
             }
         }

@@ -10,6 +10,7 @@ mod guest;
 mod iptables;
 mod load;
 mod local;
+mod memo;
 mod nftables;
 mod out;
 mod path;
@@ -25,7 +26,8 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use self::local::Local;
-use self::walk::{Addresses, Among, Chain, Memo};
+use self::memo::Memo;
+use self::walk::{Addresses, Among, Chain};
 use super::cover::AddressSet;
 use super::{Backend, File};
 use crate::formats::firewall::Verdict;
