@@ -132,3 +132,49 @@ fn a_denial_with_a_hole_weighs_more_than_one_with_an_exception_that_was_meant() 
     let wanted = [("/vms eve@pve", Severity::Info), ("/vms tom@pve", Severity::Low)];
     assert_eq!(found, severities(&wanted));
 }
+
+/// A node whose firewall lets everybody in.
+const OPEN_NODE: [(&str, &str); 2] = [
+    ("/etc/pve/.members", "{\"nodename\": \"pve1\", \"version\": 0}\n"),
+    ("/etc/pve/firewall/cluster.fw", "[OPTIONS]\nenable: 1\n[RULES]\nIN ACCEPT -p tcp\n"),
+];
+
+fn open_ports(more: &[(&str, &str)]) -> BTreeMap<String, Severity> {
+    let host_fw = ("/etc/pve/nodes/pve1/host.fw", "[OPTIONS]\n");
+    let files: Vec<(&str, &str)> =
+        OPEN_NODE.into_iter().chain([host_fw]).chain(more.iter().copied()).collect();
+    failing("firewall/management-port-open-to-anywhere", &files)
+}
+
+#[test]
+fn an_open_port_weighs_less_while_nothing_waits_there() {
+    let table =
+        "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode\n";
+    let ssh = format!("{table}   0: 00000000:0016 00000000:0000 0A 0:0 00:0 0 0 0 1 1 0\n");
+    let tables = [
+        ("/proc/net/tcp", ssh.as_str()),
+        ("/proc/net/tcp6", table),
+        ("/proc/net/udp", table),
+        ("/proc/net/udp6", table),
+    ];
+    let mut wanted = vec![
+        ("tcp/22", Severity::High),
+        ("tcp/3128", Severity::Medium),
+        ("tcp/5900-5999", Severity::Medium),
+        ("tcp/8006", Severity::High),
+    ];
+    assert_eq!(open_ports(&[]), severities(&wanted), "in a tree nothing runs");
+    // Consoles wait only while somebody uses them.
+    wanted[1].1 = Severity::Low;
+    wanted[3].1 = Severity::Low;
+    assert_eq!(open_ports(&tables), severities(&wanted));
+}
+
+#[test]
+fn an_open_port_weighs_less_at_an_address_that_the_internet_does_not_route() {
+    let of = |text: &str| open_ports(&[("/etc/default/pveproxy", text)]).get("tcp/8006").copied();
+    assert_eq!(of("LISTEN_IP=10.10.10.1\n"), Some(Severity::Medium));
+    assert_eq!(of("LISTEN_IP=203.0.113.1\n"), Some(Severity::High));
+    assert_eq!(of("LISTEN_IP=0.0.0.0\n"), Some(Severity::High));
+    assert_eq!(of("LISTEN_IP=127.0.0.1\n"), None);
+}

@@ -4,9 +4,9 @@ use std::cell::OnceCell;
 use std::net::IpAddr;
 
 use super::firewall::cover::AddressSet;
+use super::firewall::service::heard;
 use super::{Fact, Host, Stop};
 use crate::formats::Located;
-use crate::formats::firewall::address::Family;
 use crate::formats::proxy_default::{self, Policy, Proxy, Range};
 
 /// Settings of pveproxy and spiceproxy.
@@ -47,18 +47,16 @@ fn covered(list: Option<&Located<Vec<Range>>>) -> AddressSet {
     AddressSet::of_networks(&networks.collect::<Vec<_>>())
 }
 
-/// The addresses that the proxies can be reached through: `LISTEN_IP` may leave one family out.
-fn listening(proxy: &Proxy) -> AddressSet {
-    let one: Option<IpAddr> = proxy.listen_ip.as_ref().and_then(|listen| listen.value.parse().ok());
-    match one {
-        Some(address) if address.is_loopback() => {
-            AddressSet::loopback().intersect(&AddressSet::family(Family::of(address)))
-        }
-        Some(address) if address.is_ipv4() => AddressSet::family(Family::V4),
-        // The unspecified IPv6 address listens for both families.
-        Some(address) if !address.is_unspecified() => AddressSet::family(Family::V6),
-        _ => AddressSet::everything(),
-    }
+/// `LISTEN_IP`, if it is an address; upstream looks up what is none.
+pub fn listen_address(proxy: &Proxy) -> Option<IpAddr> {
+    let address: IpAddr = proxy.listen_ip.as_ref()?.value.parse().ok()?;
+    // A socket of a mapped address talks IPv4.
+    Some(address.to_canonical())
+}
+
+/// `ALLOW_FROM` and `DENY_FROM`.
+pub fn lists(proxy: &Proxy) -> (AddressSet, AddressSet) {
+    (named(proxy), covered(proxy.deny_from.as_ref()))
 }
 
 /// Whom `ALLOW_FROM` names.
@@ -68,13 +66,13 @@ pub fn named(proxy: &Proxy) -> AddressSet {
 
 /// Whom the proxies answer: `ALLOW_FROM` alone matches, yes; `DENY_FROM` alone, no; both or neither, `POLICY`.
 pub fn answered(proxy: &Proxy) -> AddressSet {
-    let (allow, deny) = (named(proxy), covered(proxy.deny_from.as_ref()));
+    let (allow, deny) = lists(proxy);
     let policy = proxy.policy.as_ref().map_or(Policy::default(), |policy| policy.value);
     let listed = match policy {
         Policy::Allow => AddressSet::everything().subtract(&deny.subtract(&allow)),
         Policy::Deny => allow.subtract(&deny),
     };
-    listed.intersect(&listening(proxy))
+    listen_address(proxy).map_or_else(|| listed.clone(), |address| listed.intersect(&heard(address, true)))
 }
 
 #[cfg(test)]
@@ -104,6 +102,8 @@ mod tests {
         assert_eq!(answers("ALLOW_FROM=10.0.0.0/8\nDENY_FROM=0/0\nLISTEN_IP=192.0.2.1\n"), "10.0.0.0/8");
         assert_eq!(answers("LISTEN_IP=127.0.0.1\n"), "127.0.0.0/8");
         assert_eq!(answers("LISTEN_IP=::\n"), "0.0.0.0/0, ::/0");
+        assert_eq!(answers("LISTEN_IP=::ffff:192.0.2.1\n"), "0.0.0.0/0");
+        assert_eq!(answers("LISTEN_IP=pve1\n"), "0.0.0.0/0, ::/0");
         assert_eq!(answers("LISTEN_IP=2001:db8::1\n"), "::/0");
     }
 

@@ -2,6 +2,7 @@
 
 mod live;
 mod question;
+mod service;
 
 use std::borrow::Cow;
 use std::cell::RefCell;
@@ -21,6 +22,7 @@ use crate::formats::firewall::address::{Cidr, Family};
 use crate::host::firewall::Backend;
 use crate::host::firewall::cover::{AddressSet, Identity};
 use crate::host::firewall::reach::{Exposure, LOOPBACK, Outcome, Part, Place, Reach, TCP, UDP};
+use crate::host::firewall::service::Service;
 use crate::host::{Doubt, Host, Stop};
 use crate::report::{clean, clean_whole};
 
@@ -109,6 +111,8 @@ struct Row<'h> {
     exposure: Exposure<'h>,
     /// Who waits for them on the running node; none if that is not known.
     live: Option<Vec<(IpAddr, u16)>>,
+    /// The service behind them, if its own restrictions are known.
+    service: Option<Service<'h>>,
 }
 
 /// How a set looks.
@@ -140,6 +144,8 @@ struct ShownRow<'a> {
     filtering: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     listening: Option<Vec<Listening>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    service: Option<service::ShownService<'a>>,
     sources: Vec<ShownPart<'a>>,
 }
 
@@ -286,12 +292,13 @@ impl<'h> Table<'_, 'h> {
         let live = Live::of(self.host);
         wanted.extend(live.others(&wanted));
         let rows = wanted.into_iter().flat_map(|(protocol, first, last)| {
-            let found = self.reach.node_exposures(protocol, (first, last)).into_iter();
+            let found = self.reach.served(protocol, (first, last)).into_iter();
             let live = &live;
-            found.map(move |(ports, exposure)| Row {
-                live: live.on(protocol, &ports),
-                ports: ports_text(protocol, &ports, &[]),
-                exposure,
+            found.map(move |served| Row {
+                live: live.on(protocol, &served.ports),
+                ports: ports_text(protocol, &served.ports, &[]),
+                exposure: served.exposure,
+                service: served.service,
             })
         });
         show("node", Ok(&rows.collect::<Vec<_>>()))?;
@@ -308,6 +315,7 @@ impl<'h> Table<'_, 'h> {
                             ports: ports_text(protocol, &ports, named),
                             exposure,
                             live: None,
+                            service: None,
                         })
                     };
                     show(&name, Ok(&of(TCP, &GUEST_PORTS).chain(of(UDP, &[])).collect::<Vec<_>>()))?;
@@ -325,6 +333,11 @@ impl<'h> Table<'_, 'h> {
 
     fn doubts(&self) -> Vec<Doubt> {
         let mut all = self.reach.doubts();
+        for port in
+            NODE_PORTS.into_iter().filter(|(protocol, ..)| *protocol == TCP).map(|(_, first, _)| first)
+        {
+            all.extend(self.host.service_on(TCP, port).into_iter().flat_map(|service| service.doubts));
+        }
         all.extend(self.host.guests().doubts.iter().cloned());
         for guest in self.reach.guests() {
             all.extend(guest.config.doubts.iter().cloned());
@@ -373,7 +386,8 @@ impl<'h> Table<'_, 'h> {
         let listening = row.live.as_ref().map(|waiting| {
             waiting.iter().map(|(address, port)| Listening { address: *address, port: *port }).collect()
         });
-        ShownRow { port: &row.ports, filtering: row.exposure.filtering, listening, sources }
+        let service = row.service.as_ref().and_then(service::shown);
+        ShownRow { port: &row.ports, filtering: row.exposure.filtering, listening, service, sources }
     }
 
     fn lines(&self, row: &Row<'h>, text: &mut String) {
@@ -385,6 +399,9 @@ impl<'h> Table<'_, 'h> {
             let verdict = part.outcome.name();
             let _ = write!(text, "  {name:<16} {verdict:<8} {:<44} ", look.text);
             write_place(text, &part.place);
+            if let Some(words) = row.service.as_ref().filter(|_| index == 0).and_then(service::words) {
+                let _ = write!(text, "; {words}");
+            }
             if let Some(waiting) = row.live.as_ref().filter(|_| index == 0) {
                 let _ = write!(text, "; {}", live::words(waiting));
             }

@@ -1,12 +1,15 @@
 //! Who reaches the node.
 
+use std::collections::BTreeSet;
+
 use super::{Filter, MOST_EVIDENCE, filtered_node, shown_set, switched_on};
 use crate::catalogue::Severity;
 use crate::checks::{Judged, Look};
 use crate::formats::firewall::{Firewall, Verdict};
 use crate::host::firewall::cover::{AddressSet, Reach as Extent};
 use crate::host::firewall::exposure::{BLACKLIST, LOCAL_NETWORK, MANAGEMENT, management};
-use crate::host::firewall::reach::{Exposure, LOOPBACK, Outcome, Part, Reach, TCP, UDP};
+use crate::host::firewall::reach::{Exposure, LOOPBACK, Outcome, Part, Reach, Served, TCP, UDP};
+use crate::host::firewall::service::{ACCESS_LIST, LISTEN_ADDRESS, Service as Own, Setting};
 use crate::host::firewall::{Backend, File};
 use crate::host::{Doubt, Stop};
 use crate::outcome::{Evidence, Judgement, Subject, SubjectKind};
@@ -97,7 +100,7 @@ pub(crate) fn management_port_open_to_anywhere(look: &Look<'_>) -> Judged {
     let reach = look.host.reach(look.now.as_second());
     let subject = |service: &&Service| Subject::new(SubjectKind::Service, service.id).named(service.name);
     look.each(&SERVICES, subject, |look, service| {
-        Ok(with_sockets(look, judge_service(&filter, &reach, service), service))
+        Ok(with_sockets(look, judge_service(look, &filter, &reach, service), service))
     })
 }
 
@@ -114,7 +117,7 @@ pub(crate) fn internal_port_open_to_anywhere(look: &Look<'_>) -> Judged {
     let reach = look.host.reach(look.now.as_second());
     let subject = |service: &&Service| Subject::new(SubjectKind::Service, service.id).named(service.name);
     look.each(&INTERNAL, subject, |look, service| {
-        let judgement = with_sockets(look, judge_service(&filter, &reach, service), service);
+        let judgement = with_sockets(look, judge_service(look, &filter, &reach, service), service);
         // On a node without a cluster nothing listens there yet.
         let idle =
             !clustered && service.name == "corosync" && judgement.verdict == crate::outcome::Verdict::Fail;
@@ -148,9 +151,11 @@ fn with_sockets(look: &Look<'_>, judgement: Judgement, service: &Service) -> Jud
     judgement.with_all(evidence)
 }
 
-fn judge_service(filter: &Filter<'_>, reach: &Reach<'_>, service: &Service) -> Judgement {
+fn judge_service(look: &Look<'_>, filter: &Filter<'_>, reach: &Reach<'_>, service: &Service) -> Judgement {
     let mut unsure = false;
-    for (ports, exposure) in reach.node_exposures(service.protocol, (service.first, service.last)) {
+    let mut kept_out = None;
+    for served in reach.served(service.protocol, (service.first, service.last)) {
+        let exposure = &served.exposure;
         let of = |wanted: &dyn Fn(&&Part<'_>) -> bool| {
             exposure
                 .parts
@@ -160,13 +165,21 @@ fn judge_service(filter: &Filter<'_>, reach: &Reach<'_>, service: &Service) -> J
         };
         let open = of(&|part| opens(part));
         if open.reach() == Extent::Anywhere {
-            return exposed(filter, service, &ports, &exposure, &open);
+            for doubt in served.service.iter().flat_map(|own| own.doubts.clone()) {
+                look.doubt(doubt);
+            }
+            return exposed(filter, service, &served, &open);
         }
         // That the local network of a tree is not known is told elsewhere; it is not the Internet.
         let may = |part: &&Part<'_>| {
             matches!(part.outcome, Outcome::Unknown { .. }) && part.place.implicit != Some("management-set")
         };
         unsure |= open.union(&of(&may)).reach() == Extent::Anywhere;
+        let refused =
+            of(&|part| part.place.implicit.is_some_and(|name| [LISTEN_ADDRESS, ACCESS_LIST].contains(&name)));
+        if refused.reach() == Extent::Anywhere {
+            kept_out = served.service.map(|own| (own, open));
+        }
     }
     let name = service.name;
     if unsure {
@@ -174,7 +187,45 @@ fn judge_service(filter: &Filter<'_>, reach: &Reach<'_>, service: &Service) -> J
             "rules for an interface, a destination or a set outside of the firewall files decide who reaches {name}"
         ));
     }
+    if let Some((own, open)) = kept_out {
+        let whom = if open.is_empty() { "nobody else".to_owned() } else { shown_set(&open) };
+        let summary = format!(
+            "the firewall lets everybody reach {name}, but {} does not answer everybody: of those, {whom}",
+            own.name
+        );
+        return Judgement::pass(summary).with_all(own_settings(&own));
+    }
     Judgement::pass(format!("the firewall does not let everybody reach {name}"))
+}
+
+/// The settings that narrow who reaches a service, with what each of them does.
+fn own_settings(own: &Own<'_>) -> Vec<Evidence> {
+    let listening = own.addresses.iter().map(|one| one.address.to_string()).collect::<Vec<_>>().join(", ");
+    let seen = |setting: Setting<'_>| {
+        let refused = own.limits.iter().filter(|limit| limit.setting == setting);
+        let refused = refused.fold(AddressSet::empty(), |all, limit| all.union(&limit.refused));
+        let listens = own.addresses.iter().any(|one| one.setting == setting);
+        let observed = match (listens, refused.is_empty()) {
+            (true, true) => format!("{} listens on {listening}", own.name),
+            (true, false) => {
+                format!("{} listens on {listening}: nothing from {}", own.name, shown_set(&refused))
+            }
+            (false, _) => format!("{} refuses {}", own.name, shown_set(&refused)),
+        };
+        let evidence = match setting.line {
+            Some(line) => Evidence::at(setting.path, line),
+            None => Evidence::of(setting.path),
+        };
+        evidence.key(setting.key).observed(observed)
+    };
+    own.settings().into_iter().take(MOST_EVIDENCE).map(seen).collect()
+}
+
+/// The service listens on addresses of the node that the Internet does not route, and on no others.
+fn is_hidden(own: &Own<'_>) -> bool {
+    let public = AddressSet::public();
+    let hidden = |address: std::net::IpAddr| !address.is_unspecified() && !public.contains(address);
+    !own.addresses.is_empty() && own.addresses.iter().all(|one| hidden(one.address))
 }
 
 /// Whether these sources get in, if only through an interface.
@@ -188,21 +239,26 @@ fn opens(part: &Part<'_>) -> bool {
     }
 }
 
-fn exposed(
-    filter: &Filter<'_>,
-    service: &Service,
-    ports: &[(u16, u16)],
-    exposure: &Exposure<'_>,
-    open: &AddressSet,
-) -> Judgement {
+fn exposed(filter: &Filter<'_>, service: &Service, served: &Served<'_>, open: &AddressSet) -> Judgement {
+    let exposure = &served.exposure;
     let from = shown_set(&exposure.rounded(open));
-    let whole = ports == [(service.first, service.last)];
-    let some = if whole { String::new() } else { format!(" (ports {})", shown_ports(ports)) };
-    let summary = format!("the firewall lets {from} reach {}{some}", service.name);
+    let whole = served.ports == [(service.first, service.last)];
+    let some = if whole { String::new() } else { format!(" (ports {})", shown_ports(&served.ports)) };
+    let own = served.service.as_ref().filter(|own| own.is_narrowed());
+    let keys = own.map(|own| own.settings().into_iter().map(|setting| setting.key).collect::<BTreeSet<_>>());
+    let narrowed = keys.map(|keys| keys.into_iter().collect::<Vec<_>>().join(" and "));
+    let narrowed = narrowed.map(|keys| format!(", which {keys} narrows")).unwrap_or_default();
+    let summary = format!("the firewall lets {from} reach {}{some}{narrowed}", service.name);
+    let severity = match (own.is_some_and(is_hidden), service.severity) {
+        (true, Severity::High) => Severity::Medium,
+        (true, Severity::Medium) => Severity::Low,
+        (_, severity) => severity,
+    };
     let public = |part: &&Part<'_>| opens(part) && part.sources.reach() >= Extent::Public;
     let openings = exposure.parts.iter().filter(public).take(MOST_EVIDENCE);
     let evidence = openings.flat_map(|part| evidence_of(filter, exposure, part));
-    Judgement::fail(summary).severity(service.severity).with_all(evidence)
+    let own = own.map(own_settings).unwrap_or_default();
+    Judgement::fail(summary).severity(severity).with_all(evidence).with_all(own)
 }
 
 /// `22, 5900-5999`.

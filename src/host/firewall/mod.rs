@@ -6,6 +6,7 @@
 pub mod cover;
 pub mod exposure;
 pub mod reach;
+pub mod service;
 pub mod virtual_network;
 
 #[cfg(test)]

@@ -10,9 +10,11 @@ mod guest;
 mod iptables;
 mod load;
 mod local;
+mod memo;
 mod nftables;
 mod out;
 mod path;
+mod service;
 mod sets;
 mod walk;
 
@@ -24,7 +26,8 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use self::local::Local;
-use self::walk::{Among, Chain, Memo};
+use self::memo::Memo;
+use self::walk::{Addresses, Among, Chain};
 use super::cover::AddressSet;
 use super::{Backend, File};
 use crate::formats::firewall::Verdict;
@@ -36,6 +39,7 @@ pub use self::answer::{Exposure, LocalNetwork, Outcome, Part, Place, Target};
 pub use self::guest::GuestChains;
 pub use self::load::Refusal;
 pub use self::out::{Journey, Receiver, Sender};
+pub use self::service::Served;
 
 /// Protocol number of TCP.
 pub const TCP: u16 = 6;
@@ -170,7 +174,7 @@ impl<'h> Reach<'h> {
     /// If there is no such guest on this node, or no such network card.
     pub fn exposure(&self, target: Target, protocol: u16, port: u16) -> Result<Exposure<'h>, String> {
         match target {
-            Target::Node => Ok(self.node_exposure(protocol, port)),
+            Target::Node => Ok(self.node_exposure(protocol, port, None)),
             Target::Guest(vmid, card) => self.guest_exposure(vmid, card, protocol, port),
         }
     }
@@ -216,7 +220,8 @@ impl<'h> Reach<'h> {
         (!enabled).then(|| Exposure::open(place()))
     }
 
-    fn node_exposure(&self, protocol: u16, port: u16) -> Exposure<'h> {
+    /// Who gets to a port of the node, at these addresses or at any of it.
+    fn node_exposure(&self, protocol: u16, port: u16, at: Option<&Addresses>) -> Exposure<'h> {
         let (datacenter, node, backend) = match self.before_rules() {
             Ok(known) => known,
             Err(decided) => return decided,
@@ -225,9 +230,10 @@ impl<'h> Reach<'h> {
             return off;
         }
         let chain = self.chain_of_node(datacenter, node, backend);
-        let mut parts = chain.walk(protocol, port, &self.memo);
+        let addresses = at.unwrap_or(&chain.addresses);
+        let mut parts = chain.walk_to(addresses, protocol, port, &self.memo);
         for (sources, vnet) in self.before_node(datacenter, backend) {
-            let denied = vnet.walk_to(&chain.addresses, protocol, port, &self.memo);
+            let denied = vnet.walk_to(addresses, protocol, port, &self.memo);
             let outside = path::within(&parts, &AddressSet::everything().subtract(&sources));
             let inside = path::one_after_the_other(&path::within(&denied, &sources), &parts);
             parts = walk::joined(inside.into_iter().chain(outside).collect());
@@ -258,7 +264,7 @@ impl<'h> Reach<'h> {
             }
             Err(_) => vec![(ports, 0)],
         };
-        alike(runs, |port| self.node_exposure(protocol, port))
+        alike(runs, |port| self.node_exposure(protocol, port, None))
     }
 
     /// Who would reach a TCP port of a node without rules of its own.

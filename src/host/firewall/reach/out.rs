@@ -55,6 +55,7 @@ impl<'h> Reach<'h> {
         port: u16,
     ) -> Result<Journey<'h>, String> {
         let arrival = match to {
+            Receiver::Target(Target::Node) => Some(self.served_exposure(protocol, port)),
             Receiver::Target(target) => Some(self.exposure(target, protocol, port)?),
             Receiver::Address(_) => None,
         };

@@ -109,10 +109,17 @@ impl<'h> Reach<'h> {
     pub(super) fn vnet_chains(&self, datacenter: &'h File) -> &Result<Vnets<'h>, String> {
         self.forwards.vnets.get_or_init(|| {
             let files = self.host.vnet_firewalls().value.as_ref().map_err(why)?;
+            // The chains of bridges do not see what Open vSwitch carries. The network of a zone on it is a bridge of
+            // its own, with a port of the switch.
+            let interfaces = self.host.interfaces().value.as_ref().ok();
+            let is_switch = |name: &str| {
+                interfaces.and_then(|known| known.all.get(name)).is_some_and(Interface::is_ovs_bridge)
+            };
+            let files = files.iter().filter(|(name, _)| !is_switch(name));
             let chain = |file: &'h File| {
                 nftables::vnet(self, datacenter, file).filter(Chain::denies).map(|chain| Ok(Rc::new(chain)))
             };
-            let found = files.iter().filter_map(|(name, fact)| {
+            let found = files.filter_map(|(name, fact)| {
                 let made = match &fact.value {
                     Ok(file) => chain(file)?,
                     Err(stop) => Err(why(stop)),

@@ -4,18 +4,16 @@
 //! and remembers what the step would have done: they are unknown unless the step that decides later does the same.
 //! Whoever attacks chooses the source port and among the addresses of the target, so a chain that looks at those is
 //! walked once for each choice that makes a difference, and the most open answer counts.
-//!
-//! Guests share sets and security groups, so most sets that a walk makes were made by an earlier one: [`Memo`].
 
-use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::rc::Rc;
 
+use super::memo::Memo;
 use super::{Outcome, Part, Place};
 use crate::formats::firewall::Verdict;
 use crate::formats::firewall::address::Family;
-use crate::host::firewall::cover::{AddressSet, Identity};
+use crate::host::firewall::cover::AddressSet;
 
 /// How much work is spent on one question, in intervals of addresses that are gone through: many times of what is in
 /// use, so that no file keeps the audit busy for long.
@@ -29,120 +27,6 @@ const TOO_MUCH: &str = "there are more rules and addresses than can be followed"
 
 /// Most sets of doubtful sources that are kept apart; further ones are thrown together.
 const MOST_PENDING: usize = 32;
-
-/// Most sets that are remembered, and most intervals in all of them together; behind them the memory starts anew.
-const MOST_KNOWN: usize = 20_000;
-const MOST_KNOWN_PIECES: usize = 400_000;
-
-/// Sets with no more intervals than this are looked for by what is in them.
-const SMALL: usize = 8;
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Operation {
-    Intersect,
-    Subtract,
-}
-
-/// An operation, its two sets, which have to stay where they are, and what it gives.
-type Known = BTreeMap<(Operation, Identity, Identity), (AddressSet, AddressSet, AddressSet)>;
-
-/// Sets that earlier walks have made.
-#[derive(Debug)]
-pub(super) struct Memo {
-    everything: AddressSet,
-    anybody: Rc<AddressSet>,
-    v4: AddressSet,
-    v6: AddressSet,
-    known: RefCell<Known>,
-    small: RefCell<BTreeSet<AddressSet>>,
-    /// Intervals in all remembered sets.
-    pieces: std::cell::Cell<usize>,
-}
-
-impl Default for Memo {
-    fn default() -> Self {
-        let everything = AddressSet::everything();
-        Self {
-            anybody: Rc::new(everything.clone()),
-            everything,
-            v4: AddressSet::family(Family::V4),
-            v6: AddressSet::family(Family::V6),
-            known: RefCell::default(),
-            small: RefCell::default(),
-            pieces: std::cell::Cell::default(),
-        }
-    }
-}
-
-impl Memo {
-    /// The same set at the same place as before, if it is a small one.
-    pub(super) fn shared(&self, set: AddressSet) -> AddressSet {
-        if set.pieces() > SMALL {
-            return set;
-        }
-        let mut small = self.small.borrow_mut();
-        if let Some(known) = small.get(&set) {
-            return known.clone();
-        }
-        if small.len() >= MOST_KNOWN {
-            small.clear();
-        }
-        small.insert(set.clone());
-        set
-    }
-
-    /// Every address, as one end of a step.
-    pub(super) fn everybody(&self) -> Among {
-        Among { sure: Rc::clone(&self.anybody), maybe: None }
-    }
-
-    /// Every address of these families, the same place in memory each time.
-    pub(super) fn whole(&self, families: &[Family]) -> &AddressSet {
-        match families {
-            [Family::V4] => &self.v4,
-            [Family::V6] => &self.v6,
-            _ => &self.everything,
-        }
-    }
-
-    fn intersect(&self, left: &AddressSet, right: &AddressSet) -> AddressSet {
-        if left.is_everything() {
-            return right.clone();
-        }
-        if right.is_everything() {
-            return left.clone();
-        }
-        self.made(Operation::Intersect, left, right)
-    }
-
-    fn subtract(&self, left: &AddressSet, right: &AddressSet) -> AddressSet {
-        if right.is_everything() {
-            return AddressSet::empty();
-        }
-        self.made(Operation::Subtract, left, right)
-    }
-
-    fn made(&self, operation: Operation, left: &AddressSet, right: &AddressSet) -> AddressSet {
-        let key = (operation, left.identity(), right.identity());
-        if let Some((_, _, made)) = self.known.borrow().get(&key) {
-            return made.clone();
-        }
-        let made = self.shared(match operation {
-            Operation::Intersect => left.intersect(right),
-            Operation::Subtract => left.subtract(right),
-        });
-        let mut known = self.known.borrow_mut();
-        let pieces = self.pieces.get() + made.pieces();
-        if known.len() >= MOST_KNOWN || pieces > MOST_KNOWN_PIECES {
-            known.clear();
-            self.pieces.set(0);
-        } else {
-            self.pieces.set(pieces);
-        }
-        known.insert(key, (left.clone(), right.clone(), made.clone()));
-        made
-    }
-}
 
 /// Ports as ranges, both ends included; none for all.
 pub(super) type PortRanges = Option<Rc<[(u16, u16)]>>;

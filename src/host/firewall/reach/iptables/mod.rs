@@ -3,13 +3,14 @@
 
 mod builder;
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::rc::Rc;
 
 use self::builder::Builder;
 use super::guest::{Card, CardChain, Rules, cards};
 use super::walk::{Addresses, Among, Chain, Step};
 use super::{LOOPBACK, Place, Reach, TCP, UDP};
+use crate::formats::corosync_conf::Transport;
 use crate::formats::firewall::address::{Cidr, Family};
 use crate::formats::firewall::names::Names;
 use crate::formats::firewall::rule::{Direction, Rule};
@@ -28,6 +29,12 @@ pub(super) const MANAGEMENT_PORTS: [(u16, u16); 5] =
 const OUTWARD_PORTS: [(u16, u16); 4] = [(8006, 8006), (22, 22), (5900, 5999), (3128, 3128)];
 /// UDP ports over which the nodes of a cluster talk to each other.
 const COROSYNC_PORTS: (u16, u16) = (5404, 5405);
+
+/// Addresses that stand for groups of nodes.
+const MULTICAST: [(IpAddr, u32); 2] = [
+    (IpAddr::V4(Ipv4Addr::new(224, 0, 0, 0)), 4),
+    (IpAddr::V6(Ipv6Addr::new(0xff00, 0, 0, 0, 0, 0, 0, 0)), 8),
+];
 
 /// A card of a filtered guest, as the sender of packets to the node.
 struct Marked {
@@ -148,6 +155,9 @@ fn add_corosync(builder: &mut Builder<'_, '_>, direction: Direction) {
             return builder.add(Step::all(Verdict::Accept, place, source).for_ports(UDP, &ports));
         }
     };
+    if conf.totem.effective_transport() == Transport::Udp {
+        builder.add(multicast(builder.reach, direction).for_ports(UDP, &ports));
+    }
     let Some(own) = builder.reach.host.node_name() else { return };
     let is_own = |node: &&crate::formats::corosync_conf::Node| {
         node.name.as_ref().is_some_and(|name| name.value == own)
@@ -172,6 +182,21 @@ fn add_corosync(builder: &mut Builder<'_, '_>, direction: Direction) {
             builder.add(step.for_ports(UDP, &ports));
         }
     }
+}
+
+/// What corosync sends to all nodes at once, with the transport `udp` alone. Whoever is on a link of the node reaches it
+/// there.
+fn multicast<'h>(reach: &Reach<'h>, direction: Direction) -> Step<'h> {
+    let place = Place::named("corosync");
+    if direction == Direction::Out {
+        let groups = MULTICAST.map(|(address, prefix)| Cidr { address, prefix });
+        let dest = Among::known(AddressSet::of_networks(&groups));
+        return Step { dest: Some(dest), ..Step::all(Verdict::Accept, place, reach.memo.everybody()) };
+    }
+    let why = "it hangs on whether a router forwards packets to multicast groups";
+    let others = (Rc::new(AddressSet::everything()), Rc::from(why));
+    let source = Among { sure: Rc::new(reach.local().connected()), maybe: Some(others) };
+    Step::all(Verdict::Accept, place, source)
 }
 
 /// The chain of a network card that has the firewall switched on.
@@ -293,7 +318,7 @@ pub(super) fn guest_out<'h>(
 /// The addresses that are not in the set `ipfilter-netN`, to which upstream adds those of the configuration and the
 /// link-local one, and from which it takes all other link-local ones.
 fn other_addresses(set: Option<&IpSet>, names: &Names<'_>, card: &Card) -> Among {
-    const LINK_LOCAL: IpAddr = IpAddr::V6(std::net::Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 0));
+    const LINK_LOCAL: IpAddr = IpAddr::V6(Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 0));
     let link_local = Cidr { address: LINK_LOCAL, prefix: 10 };
     let mut added: Vec<(Cidr, bool)> = card.addresses.iter().map(|own| (Cidr::host(*own), false)).collect();
     added.extend(card.link_local.map(|own| (Cidr::host(own), false)));

@@ -1,5 +1,6 @@
 mod outward;
 mod properties;
+mod services;
 mod statements;
 mod virtual_networks;
 
@@ -159,6 +160,26 @@ fn corosync_is_open_to_peers_on_the_same_link_and_under_nftables_to_everybody() 
     let nft = host(ON, "[OPTIONS]\nnftables: 1\n", &[files[0], NFT]);
     assert_eq!(ask(&nft, "203.0.113.1", 5406), told("ACCEPT", "corosync"));
     assert_eq!(ask(&nft, "10.1.0.2", 5404), told("DROP", "policy"));
+}
+
+#[test]
+fn multicast_of_corosync_is_open_to_the_links_of_the_node_with_one_transport_only() {
+    let conf = |transport: &str| {
+        format!(
+            "totem {{\n version: 2\n transport: {transport}\n}}\nnodelist {{\n node {{\n  name: pve1\n  \
+             ring0_addr: 10.1.0.1\n }}\n node {{\n  name: pve2\n  ring0_addr: 10.1.0.2\n }}\n}}\n"
+        )
+    };
+    let ask = |transport: &str, source, port| {
+        let text = conf(transport);
+        answer(&host(ON, "", &[("/etc/pve/corosync.conf", &text)]), Target::Node, source, UDP, port)
+    };
+    assert_eq!(ask("udp", "10.1.0.3", 5405), told("ACCEPT", "corosync"), "on a link of the node");
+    assert_eq!(ask("udp", "203.0.113.1", 5404).0, "UNKNOWN", "through a router that forwards it");
+    assert_eq!(ask("udp", "10.1.0.3", 5406), told("DROP", "policy"));
+    for other in ["knet", "udpu"] {
+        assert_eq!(ask(other, "10.1.0.3", 5405), told("DROP", "policy"), "{other}");
+    }
 }
 
 #[test]

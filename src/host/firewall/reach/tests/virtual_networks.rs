@@ -260,3 +260,20 @@ fn groups_see_the_names_of_the_datacenter_only_under_nftables_too() {
         assert_eq!(ask("203.0.113.1", 22), "ACCEPT");
     }
 }
+
+#[test]
+fn the_network_of_a_zone_on_open_vswitch_is_a_bridge_of_its_own_and_the_switch_is_none() {
+    let running = r#"{"zones": {"ids": {"z2": {"type": "vlan", "bridge": "vmbr3"}}},
+        "vnets": {"ids": {"v2": {"zone": "z2", "tag": 5}}}}"#;
+    let interfaces = format!("{INTERFACES}auto vmbr3\niface vmbr3\n\tovs_type OVSBridge\n\tovs_ports eno3\n");
+    let zone = [(RUNNING, running), ("/etc/network/interfaces", interfaces.as_str())];
+    let with = |bridge: &str, file| {
+        let files: Vec<(&str, &str)> = zone.into_iter().chain([file]).collect();
+        guest_on(bridge, ON, NFT_NODE, OPEN_GUEST, &files)
+    };
+    let vnet = with("v2", (V2, DENYING));
+    assert_eq!(to_guest(&vnet, "203.0.113.1"), told("DROP", "policy"));
+    assert_eq!(to_guest(&vnet, "10.50.0.7").0, "ACCEPT");
+    let switch = with("vmbr3", ("/etc/pve/sdn/firewall/vmbr3.fw", DENYING));
+    assert_eq!(to_guest(&switch, "203.0.113.1").0, "ACCEPT", "no bridge sees what the switch carries");
+}
