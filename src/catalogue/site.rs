@@ -96,8 +96,8 @@ fn fixed_of(file: FixedFile) -> Option<Fixed> {
     })
 }
 
-fn text(text: String) -> &'static str {
-    Box::leak(text.trim().to_owned().into_boxed_str())
+fn text(text: impl AsRef<str>) -> &'static str {
+    Box::leak(text.as_ref().trim().to_owned().into_boxed_str())
 }
 
 fn texts(all: Vec<String>) -> &'static [&'static str] {

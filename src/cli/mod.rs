@@ -341,7 +341,7 @@ fn audit(arguments: &Arguments, out: &mut dyn Write, terminal: bool) -> Result<u
     }
     let code = report.run.exit_code;
     // The process ends now: to free some hundred thousand pieces of memory one by one only costs time.
-    mem::forget((host, report));
+    let _never_freed = mem::ManuallyDrop::new((host, report));
     Ok(code)
 }
 

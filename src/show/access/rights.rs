@@ -233,7 +233,7 @@ impl<'h> Ledger<'h> {
                 }
                 found || (others_deny && self.pools_of(path).len() > within)
             };
-            let mut denied: BTreeMap<String, bool> = BTreeMap::new();
+            let mut known: BTreeMap<String, bool> = BTreeMap::new();
             for (name, pool) in &pools {
                 let entries = levels.on(&format!("/pool/{name}"));
                 if entries.is_empty() {
@@ -252,7 +252,7 @@ impl<'h> Ledger<'h> {
                 let storages = pool.storages.iter().map(|id| Member::Storage(id));
                 for member in named.into_iter().map(|vmid| Member::Guest(*vmid)).chain(storages) {
                     let path = member.path();
-                    let is_denied = *denied.entry(path.clone()).or_insert_with(|| denies(&path, member));
+                    let is_denied = *known.entry(path.clone()).or_insert_with(|| denies(&path, member));
                     if !is_denied || is_denial(&pool_of.entries) {
                         rights.lend(&pool_of, &levels.on(&path), Some(&path), &[member]);
                     }

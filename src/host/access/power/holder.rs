@@ -85,6 +85,9 @@ pub(super) struct Direct {
     pub acts: bool,
 }
 
+/// ACL entries by their place in the ACL, with the privileges of their roles.
+type Sources = Rc<[(usize, Set)]>;
+
 /// The privileges of one holder on the paths asked so far.
 struct Seen<'s, 'a> {
     asker: &'s Asker<'a>,
@@ -94,7 +97,7 @@ struct Seen<'s, 'a> {
     /// The privileges of all roles of these entries: he has no other anywhere.
     most: Set,
     known: RefCell<BTreeMap<String, Set>>,
-    sources: RefCell<BTreeMap<String, Rc<[(usize, Set)]>>>,
+    sources: RefCell<BTreeMap<String, Sources>>,
     guests: OnceCell<Vec<String>>,
 }
 
@@ -385,12 +388,12 @@ impl<'s, 'a> Seen<'s, 'a> {
     }
 
     /// The ACL entries in force on a path, looked up once: most rules ask for the same few paths.
-    fn sources(&self, path: &str) -> Rc<[(usize, Set)]> {
+    fn sources(&self, path: &str) -> Sources {
         if let Some(known) = self.sources.borrow().get(path) {
             return Rc::clone(known);
         }
         let subject = self.holder.subject();
-        let found: Rc<[(usize, Set)]> = self.asker.effective.sources(subject, path).into();
+        let found: Sources = self.asker.effective.sources(subject, path).into();
         self.sources.borrow_mut().insert(path.to_owned(), Rc::clone(&found));
         found
     }

@@ -25,7 +25,7 @@ struct Class {
 #[derive(Debug)]
 pub(super) struct Classes {
     /// Each with one of its paths.
-    classes: Vec<(Class, String)>,
+    all: Vec<(Class, String)>,
     /// How many paths the classes before each one have, by kind.
     counts: Vec<BTreeMap<Kind, usize>>,
     /// Every path the ACL has entries on.
@@ -88,28 +88,28 @@ impl Classes {
             };
             found.entry(class).or_default().push(path);
         }
-        let mut new = Self { classes: Vec::new(), counts: Vec::new(), levels, pools: places };
-        let mut all = Vec::new();
+        let mut new = Self { all: Vec::new(), counts: Vec::new(), levels, pools: places };
+        let mut by_path = Vec::new();
         let mut before: BTreeMap<Kind, usize> = BTreeMap::new();
         for (place, (class, paths)) in found.into_iter().enumerate() {
             new.counts.push(before.clone());
             *before.entry(class.kind).or_default() += paths.len();
-            new.classes.push((class, paths.first().cloned().unwrap_or_default()));
-            all.extend(paths.into_iter().map(|path| (path, place)));
+            new.all.push((class, paths.first().cloned().unwrap_or_default()));
+            by_path.extend(paths.into_iter().map(|path| (path, place)));
         }
         new.counts.push(before);
-        all.sort();
-        (new, all)
+        by_path.sort();
+        (new, by_path)
     }
 
     /// The kind of the paths of a class.
     pub(super) fn kind(&self, place: usize) -> Option<Kind> {
-        self.classes.get(place).map(|(class, _)| class.kind)
+        self.all.get(place).map(|(class, _)| class.kind)
     }
 
     /// The answer for every class on which there is one.
     pub(super) fn spread(&self, runs: &Runs) -> Vec<Option<usize>> {
-        let mut by_class = Vec::with_capacity(self.classes.len());
+        let mut by_class = Vec::with_capacity(self.all.len());
         for (range, answer) in self.ranges(runs) {
             by_class.resize(range.end, answer);
         }
@@ -134,7 +134,7 @@ impl Classes {
     }
 
     fn ranges(&self, runs: &Runs) -> impl Iterator<Item = (Range<usize>, Option<usize>)> {
-        let ends = runs.iter().skip(1).map(|(start, _)| *start).chain([self.classes.len()]);
+        let ends = runs.iter().skip(1).map(|(start, _)| *start).chain([self.all.len()]);
         runs.iter().zip(ends).map(|((start, answer), end)| (*start..end, *answer))
     }
 
@@ -156,7 +156,7 @@ impl Sorter<'_> {
         let mut runs = Runs::new();
         let mut answers: BTreeMap<Sign, Option<usize>> = BTreeMap::new();
         let mut last: Option<(Sign, Option<usize>)> = None;
-        for (place, (class, path)) in self.classes.classes.iter().enumerate() {
+        for (place, (class, path)) in self.classes.all.iter().enumerate() {
             let sign = self.sign(class);
             if last.as_ref().is_some_and(|(before, _)| *before == sign) {
                 continue;
