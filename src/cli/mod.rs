@@ -15,8 +15,8 @@ use jiff::Timestamp;
 use crate::catalogue::{self, Check, Severity};
 use crate::files::{Files, InputOutcome};
 use crate::formats::release::Release;
-use crate::host::Host;
 use crate::host::firewall::reach::Target;
+use crate::host::{Host, cluster_database};
 use crate::live::Live;
 use crate::policy::Policy;
 use crate::report::text::Style;
@@ -283,6 +283,9 @@ fn show(
 fn open(common: &Common) -> Result<Host, Failure> {
     let root = common.root.clone().unwrap_or_else(|| PathBuf::from("/"));
     let mut files = Files::below(&root).map_err(|message| Failure::new(COULD_NOT_RUN, message))?;
+    if common.root.is_some() {
+        cluster_database::mount(&mut files);
+    }
     if let Some(overlay) = &common.overlay {
         files.lay_over(overlay).map_err(|message| Failure::new(COULD_NOT_RUN, message))?;
     }
