@@ -43,7 +43,8 @@ pub fn mount(files: &mut Files) {
     let (tree, doubts) = match read(files) {
         Ok(content) => {
             let node = node_name(files, &content);
-            (tree(&content, node.as_deref()), content.doubts)
+            let doubts = content.doubts.clone();
+            (tree(content, node.as_deref()), doubts)
         }
         Err(why) => {
             let mut tree = Tree::default();
@@ -88,15 +89,17 @@ fn node_name(files: &Files, content: &ClusterDatabase) -> Option<String> {
     short.or_else(only).filter(|name| cluster_database::is_node_name(name))
 }
 
-fn tree(content: &ClusterDatabase, node: Option<&str>) -> Tree {
+fn tree(content: ClusterDatabase, node: Option<&str>) -> Tree {
     let mut tree = Tree::default();
     let top = Node::folder().owner(0, WWW_DATA).mode(0o755).modified(i64::from(content.modified));
     tree.insert(CLUSTER_FILES, top);
-    for (path, entry) in &content.entries {
-        let private = cluster_database::is_private(path);
-        let (made, mode) = match (&entry.content, private) {
-            (Some(bytes), false) => (Node::file(bytes.clone()), 0o640),
-            (Some(bytes), true) => (Node::file(bytes.clone()), 0o600),
+    let list = Node::file(content.vmlist()).mode(0o440).owner(0, WWW_DATA);
+    tree.insert(&format!("{CLUSTER_FILES}/.vmlist"), list);
+    for (path, entry) in content.entries {
+        let private = cluster_database::is_private(&path);
+        let (made, mode) = match (entry.content, private) {
+            (Some(bytes), false) => (Node::file(bytes), 0o640),
+            (Some(bytes), true) => (Node::file(bytes), 0o600),
             (None, false) => (Node::folder(), 0o755),
             (None, true) => (Node::folder(), 0o700),
         };
@@ -105,10 +108,6 @@ fn tree(content: &ClusterDatabase, node: Option<&str>) -> Tree {
         let made = if entry.is_utf8 { made } else { made.failing(TroubleKind::Missing) };
         tree.insert(&format!("{CLUSTER_FILES}/{path}"), made);
     }
-    tree.insert(
-        &format!("{CLUSTER_FILES}/.vmlist"),
-        Node::file(content.vmlist()).mode(0o440).owner(0, WWW_DATA),
-    );
     if let Some(node) = node {
         let mut link = |name: &str, target: String| {
             tree.insert(
