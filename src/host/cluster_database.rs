@@ -97,16 +97,16 @@ fn tree(content: ClusterDatabase, node: Option<&str>) -> Tree {
     tree.insert(&format!("{CLUSTER_FILES}/.vmlist"), list);
     for (path, entry) in content.entries {
         let private = cluster_database::is_private(&path);
-        let (made, mode) = match (entry.content, private) {
+        let (bare, mode) = match (entry.content, private) {
             (Some(bytes), false) => (Node::file(bytes), 0o640),
             (Some(bytes), true) => (Node::file(bytes), 0o600),
             (None, false) => (Node::folder(), 0o755),
             (None, true) => (Node::folder(), 0o700),
         };
-        let made = made.mode(mode).owner(0, WWW_DATA).modified(i64::from(entry.modified));
+        let owned = bare.mode(mode).owner(0, WWW_DATA).modified(i64::from(entry.modified));
         // Nothing is found under a name that is only shown.
-        let made = if entry.is_utf8 { made } else { made.failing(TroubleKind::Missing) };
-        tree.insert(&format!("{CLUSTER_FILES}/{path}"), made);
+        let found = if entry.is_utf8 { owned } else { owned.failing(TroubleKind::Missing) };
+        tree.insert(&format!("{CLUSTER_FILES}/{path}"), found);
     }
     if let Some(node) = node {
         let mut link = |name: &str, target: String| {

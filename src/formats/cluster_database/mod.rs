@@ -276,10 +276,8 @@ fn guests(content: &ClusterDatabase) -> Guests<'_> {
         let ([node, folder, file], Some(_)) = (parts.as_slice(), &entry.content) else { continue };
         let kind = GUEST_FOLDERS.iter().find(|(name, _)| name == folder).map(|(_, kind)| *kind);
         let (Some(kind), Some(vmid), true) = (kind, guest_id(file), is_node_name(node)) else { continue };
-        if guests.by_id.contains_key(&vmid) {
+        if guests.by_id.insert(vmid, (node, kind)).is_some() {
             guests.twice.insert(vmid);
-        } else {
-            guests.by_id.insert(vmid, (node, kind));
         }
     }
     guests

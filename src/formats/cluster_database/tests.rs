@@ -131,6 +131,23 @@ fn what_pmxcfs_refuses_is_damage() {
 }
 
 #[test]
+fn a_guest_that_is_there_twice_is_found() {
+    let rows = [
+        (1, 0, true, "nodes"),
+        (2, 1, true, "a"),
+        (3, 2, true, "lxc"),
+        (4, 3, false, "100.conf"),
+        (5, 2, true, "qemu-server"),
+        (6, 5, false, "100.conf"),
+        (7, 5, false, "101.conf"),
+    ];
+    let content = tree(&rows).unwrap();
+    let found = guests(&content);
+    assert_eq!(found.twice, BTreeSet::from([100]));
+    assert_eq!(found.by_id.len(), 2);
+}
+
+#[test]
 fn what_pmxcfs_makes_of_its_own_hides_rows_of_that_name() {
     let content =
         tree(&[(1, 0, true, "local"), (2, 1, false, "host.fw"), (3, 0, false, ".members")]).unwrap();

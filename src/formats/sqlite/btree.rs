@@ -10,6 +10,9 @@ const LEAF: u8 = 0x0d;
 /// A page of pages.
 const INTERIOR: u8 = 0x05;
 
+/// Takes the row id and the record of a row.
+pub(super) type OnRow<'r> = dyn FnMut(i64, &[u8]) -> Result<(), Damage> + 'r;
+
 /// What is left to do, innermost last: no recursion, whatever the depth of the tree.
 enum Step {
     Page(u32),
@@ -26,11 +29,7 @@ struct Walk<'w, 'b> {
 }
 
 /// Hands the row id and the record of every row below the root page to `row`.
-pub(super) fn scan(
-    pages: &Pages<'_>,
-    root: u32,
-    row: &mut dyn FnMut(i64, &[u8]) -> Result<(), Damage>,
-) -> Result<(), Damage> {
+pub(super) fn scan(pages: &Pages<'_>, root: u32, row: &mut OnRow<'_>) -> Result<(), Damage> {
     let most = pages.changed.len().saturating_add(pages.main.len() / pages.size);
     // A count of pages that are not there is found out when one of them is asked for.
     let known = usize::try_from(pages.count).unwrap_or(usize::MAX).min(most.saturating_mul(2));
@@ -73,11 +72,7 @@ impl<'b> Walk<'_, 'b> {
         Ok(())
     }
 
-    fn page(
-        &mut self,
-        number: u32,
-        row: &mut dyn FnMut(i64, &[u8]) -> Result<(), Damage>,
-    ) -> Result<(), Damage> {
+    fn page(&mut self, number: u32, row: &mut OnRow<'_>) -> Result<(), Damage> {
         let page = self.pages.page(number)?;
         let page = page.get(..self.pages.usable).unwrap_or(page);
         let start = if number == 1 { HEADER } else { 0 };

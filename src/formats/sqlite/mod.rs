@@ -88,7 +88,7 @@ impl<'b> Database<'b> {
         let size = page_size(main)?;
         let (frames, log) = wal::read(log, size)?;
         let mut pages = Pages { size, usable: size, count: 0, main, changed: frames.pages };
-        if frames.size.is_none() && main.len() % size != 0 {
+        if frames.size.is_none() && !main.len().is_multiple_of(size) {
             return Err(Damage::new("it was cut off in the middle of a page"));
         }
         let in_files = frames.size.unwrap_or_else(|| number(main.len() / size));
