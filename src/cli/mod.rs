@@ -16,8 +16,8 @@ use crate::catalogue::{self, Check, Severity};
 use crate::files::{Files, InputOutcome};
 use crate::formats::release::Release;
 use crate::formats::sshd::Specification;
-use crate::host::Host;
 use crate::host::firewall::reach::{Receiver, Sender};
+use crate::host::{Host, cluster_database};
 use crate::live::Live;
 use crate::policy::Policy;
 use crate::report::text::Style;
@@ -296,6 +296,9 @@ fn answered(answer: Result<Shown, String>, as_json: bool, out: &mut dyn Write) -
 fn open(common: &Common) -> Result<Host, Failure> {
     let root = common.root.clone().unwrap_or_else(|| PathBuf::from("/"));
     let mut files = Files::below(&root).map_err(|message| Failure::new(COULD_NOT_RUN, message))?;
+    if common.root.is_some() {
+        cluster_database::mount(&mut files);
+    }
     if let Some(overlay) = &common.overlay {
         files.lay_over(overlay).map_err(|message| Failure::new(COULD_NOT_RUN, message))?;
     }

@@ -1,12 +1,13 @@
-//! A folder as the root, and proposed files laid over it.
+//! What is read: a folder as the root, with the files of the cluster, and proposed files laid over it.
 
 use std::collections::BTreeMap;
 use std::io::Read;
 use std::path::Path;
 use std::sync::Arc;
 
+use super::base::Base;
 use super::root::Root;
-use super::{Answer, Entry, Kind, Meta, TroubleKind};
+use super::{Answer, Entry, Kind, Meta, Tree, TroubleKind};
 
 /// Most files and folders among the proposed. A cluster of thousands of guests has some thousands.
 const PROPOSED_LIMIT: usize = 20_000;
@@ -19,7 +20,7 @@ const PATH_LIMIT: usize = 4096;
 /// away. Links among the proposed files are not followed.
 #[derive(Clone)]
 pub(super) struct Layers {
-    base: Root,
+    base: Base,
     over: Option<Over>,
 }
 
@@ -35,7 +36,11 @@ type Aliases = BTreeMap<String, (String, Kind)>;
 
 impl Layers {
     pub(super) fn of(dir: &Path) -> Result<Self, String> {
-        Ok(Self { base: Root::open(dir)?, over: None })
+        Ok(Self { base: Base::of(Root::open(dir)?), over: None })
+    }
+
+    pub(super) fn mount(&mut self, cluster: Tree) {
+        self.base.mount(cluster);
     }
 
     pub(super) fn lay_over(&mut self, dir: &Path) -> Result<(), String> {
@@ -127,7 +132,7 @@ impl Layers {
 }
 
 /// Where `path` leads in the root; what is missing keeps its name below the last folder that is there.
-fn real(base: &Root, path: &str) -> Option<String> {
+fn real(base: &Base, path: &str) -> Option<String> {
     if path.len() > PATH_LIMIT {
         return None;
     }
@@ -146,7 +151,7 @@ fn real(base: &Root, path: &str) -> Option<String> {
 }
 
 /// Walks the proposed files once, following no link among them.
-fn aliases(base: &Root, over: &Root) -> Result<Aliases, String> {
+fn aliases(base: &Base, over: &Root) -> Result<Aliases, String> {
     let mut found = Aliases::new();
     let mut seen: usize = 0;
     let mut folders = vec![(String::new(), String::new())];
@@ -181,7 +186,7 @@ fn aliases(base: &Root, over: &Root) -> Result<Aliases, String> {
 
 /// Where a proposed thing stands in the root. A link there is followed to what is of the same kind only: a masked
 /// unit leads to `/dev/null`, which no proposal changes.
-fn child(base: &Root, folder: &str, name: &str, kind: Kind) -> String {
+fn child(base: &Base, folder: &str, name: &str, kind: Kind) -> String {
     let path = format!("{folder}/{name}");
     let leads_to = base.real_path(&path).filter(|real| base.kind(real) == Ok(kind));
     leads_to.unwrap_or(path)

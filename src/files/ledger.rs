@@ -61,6 +61,11 @@ impl Ledger {
         }
     }
 
+    /// Takes back what was recorded of `path`: it is another one now.
+    pub(super) fn forget(&mut self, path: &str) {
+        self.entries.remove(path);
+    }
+
     pub(super) fn inputs(&self) -> Vec<Input> {
         self.entries
             .iter()

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use super::{Answer, Entry, Kind, Meta, TroubleKind};
 
 /// The kernel's limit on links in one lookup.
-const MAX_LINKS: u32 = 40;
+pub(super) const MAX_LINKS: u32 = 40;
 
 /// What stands at a path of a [`Tree`].
 #[derive(Debug, Clone)]
@@ -15,6 +15,7 @@ pub struct Node {
     mode: Option<u32>,
     uid: u32,
     gid: u32,
+    modified: i64,
     error: Option<TroubleKind>,
 }
 
@@ -28,7 +29,7 @@ enum Content {
 
 impl Node {
     fn of(content: Content) -> Self {
-        Self { content, mode: None, uid: 0, gid: 0, error: None }
+        Self { content, mode: None, uid: 0, gid: 0, modified: 0, error: None }
     }
 
     /// A regular file, 0644 root:root.
@@ -62,6 +63,13 @@ impl Node {
     #[must_use]
     pub fn owner(mut self, uid: u32, gid: u32) -> Self {
         (self.uid, self.gid) = (uid, gid);
+        self
+    }
+
+    /// The same with a time of the last change, seconds since 1970.
+    #[must_use]
+    pub fn modified(mut self, seconds: i64) -> Self {
+        self.modified = seconds;
         self
     }
 
@@ -100,7 +108,7 @@ impl Node {
         let default = if self.kind() == Kind::Folder { 0o755 } else { 0o644 };
         let size = self.bytes().map_or(0, <[u8]>::len) as u64;
         let mode = self.mode.unwrap_or(default);
-        Meta { kind: self.kind(), mode, uid: self.uid, gid: self.gid, size, modified: 0 }
+        Meta { kind: self.kind(), mode, uid: self.uid, gid: self.gid, size, modified: self.modified }
     }
 }
 
@@ -126,16 +134,35 @@ impl Tree {
         self.nodes.iter().map(|(path, node)| (path.as_str(), node))
     }
 
+    /// Puts every node of another tree in the place of what stands there.
+    pub(super) fn extend(&mut self, other: Self) {
+        self.nodes.extend(other.nodes);
+    }
+
+    /// What stands at `path`, a link at its end not followed.
+    pub(super) fn kind(&self, path: &str) -> Answer<Kind> {
+        match self.link(path) {
+            Ok(_) => Ok(Kind::Link),
+            Err(TroubleKind::NotAFile) => self.stat(path).map(|meta| meta.kind),
+            Err(other) => Err(other),
+        }
+    }
+
+    /// Where `path` leads when every link is followed, whether or not something is there.
+    pub(super) fn real_path(&self, path: &str) -> Option<String> {
+        self.real(path, MAX_LINKS).ok()
+    }
+
     pub(super) fn read(&self, path: &str, limit: u64) -> Answer<Vec<u8>> {
-        match self.at(path)?.content {
-            Content::File(ref bytes) if bytes.len() as u64 > limit => Err(TroubleKind::TooLarge { limit }),
-            Content::File(ref bytes) => Ok(bytes.clone()),
+        match self.at(path)?.map(|node| &node.content) {
+            Some(Content::File(bytes)) if bytes.len() as u64 > limit => Err(TroubleKind::TooLarge { limit }),
+            Some(Content::File(bytes)) => Ok(bytes.clone()),
             _ => Err(TroubleKind::NotAFile),
         }
     }
 
     pub(super) fn stat(&self, path: &str) -> Answer<Meta> {
-        Ok(self.at(path)?.meta())
+        Ok(self.at(path)?.map_or_else(|| Node::folder().meta(), Node::meta))
     }
 
     pub(super) fn link(&self, path: &str) -> Answer<String> {
@@ -150,7 +177,7 @@ impl Tree {
     }
 
     pub(super) fn list(&self, path: &str) -> Answer<Vec<Entry>> {
-        if self.at(path)?.kind() != Kind::Folder {
+        if self.at(path)?.is_some_and(|node| node.kind() != Kind::Folder) {
             return Err(TroubleKind::NotAFile);
         }
         let prefix = format!("{}/", self.real(path, MAX_LINKS)?);
@@ -165,16 +192,16 @@ impl Tree {
         Ok(entries.into_iter().map(|(name, kind)| Entry { name: name.to_owned(), kind }).collect())
     }
 
-    /// The node at `path`, links followed.
-    fn at(&self, path: &str) -> Answer<Node> {
+    /// The node at `path`, links followed; `None` for a folder that only has nodes below it.
+    fn at(&self, path: &str) -> Answer<Option<&Node>> {
         let real = self.real(path, MAX_LINKS)?;
         if let Some(node) = self.nodes.get(&real) {
-            return node.error.clone().map_or_else(|| Ok(node.clone()), Err);
+            return node.error.clone().map_or(Ok(Some(node)), Err);
         }
         let prefix = format!("{real}/");
         let implied =
             self.nodes.range(prefix.clone()..).next().is_some_and(|(key, _)| key.starts_with(&prefix));
-        if real.is_empty() || implied { Ok(Node::folder()) } else { Err(TroubleKind::Missing) }
+        if real.is_empty() || implied { Ok(None) } else { Err(TroubleKind::Missing) }
     }
 
     /// The path with every link in it followed; `..` stops at the root. Empty for the root itself.

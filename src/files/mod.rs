@@ -7,6 +7,7 @@
 //!
 //! Missing, denied, not a file, too large, not UTF-8, timed out and I/O error are seven different things.
 
+mod base;
 mod budget;
 mod guard;
 mod layers;
@@ -89,6 +90,18 @@ pub struct Entry {
     pub kind: Kind,
 }
 
+/// The mount point of the cluster file system.
+pub const CLUSTER_FILES: &str = "/etc/pve";
+
+/// What the files of the cluster were made of, where the cluster file system itself is not mounted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClusterSource {
+    /// The file they were made of.
+    pub path: String,
+    /// What makes its content doubtful: sentences without a full stop about the file.
+    pub doubts: Vec<String>,
+}
+
 /// The text of a file.
 pub type Text = Arc<str>;
 
@@ -131,6 +144,7 @@ pub struct Files {
     guard: Guard,
     budget: Budget,
     ledger: RefCell<Ledger>,
+    cluster: Option<ClusterSource>,
 }
 
 impl Files {
@@ -165,7 +179,24 @@ impl Files {
             guard: Guard::new(PATIENCE, RUN_DEADLINE),
             budget: Budget::default(),
             ledger: RefCell::default(),
+            cluster: None,
         }
+    }
+
+    /// Mounts `tree` on [`CLUSTER_FILES`]; its paths are those of the audited host. What was there before is hidden.
+    /// Proposed files are laid over it only if that is done after this.
+    pub fn mount_cluster_files(&mut self, tree: Tree, source: ClusterSource) {
+        match &mut self.backend {
+            Backend::Root(layers) => layers.mount(tree),
+            Backend::Memory(whole) => whole.extend(tree),
+        }
+        self.ledger.get_mut().forget(CLUSTER_FILES);
+        self.cluster = Some(source);
+    }
+
+    /// What the files of the cluster were made of; `None` where they are files below the root.
+    pub fn cluster_source(&self) -> Option<&ClusterSource> {
+        self.cluster.as_ref()
     }
 
     /// The text of the regular file at `path`, at most [`DEFAULT_LIMIT`] bytes of UTF-8.
@@ -191,7 +222,12 @@ impl Files {
 
     /// The bytes of the regular file at `path`, at most [`DEFAULT_LIMIT`]: for what upstream does not read as text.
     pub fn bytes(&self, path: &str) -> Result<Vec<u8>, Trouble> {
-        let answer = self.answer(path, DEFAULT_LIMIT);
+        self.bytes_up_to(path, DEFAULT_LIMIT)
+    }
+
+    /// As [`Files::bytes`], at most `limit` bytes.
+    pub fn bytes_up_to(&self, path: &str, limit: u64) -> Result<Vec<u8>, Trouble> {
+        let answer = self.answer(path, limit);
         self.finish(path, answer, |bytes| InputOutcome::Read { bytes: bytes.len() as u64 })
     }
 

@@ -1,6 +1,7 @@
 //! Why a path could not be read.
 
 use std::fmt;
+use std::sync::Arc;
 
 use nix::errno::Errno;
 
@@ -24,10 +25,13 @@ pub enum TroubleKind {
     TimedOut,
     /// Any other error of the kernel.
     Io(Errno),
+    /// It is made of another file, which cannot be used: the path of that file and why, one sentence.
+    Source(Arc<str>),
 }
 
 impl TroubleKind {
-    /// Name for machines: `missing`, `denied`, `not_a_file`, `too_large`, `not_utf8`, `timed_out`, `io_error`.
+    /// Name for machines: `missing`, `denied`, `not_a_file`, `too_large`, `not_utf8`, `timed_out`, `io_error`,
+    /// `source_error`.
     pub fn name(&self) -> &'static str {
         match self {
             Self::Missing => "missing",
@@ -37,6 +41,7 @@ impl TroubleKind {
             Self::NotUtf8 => "not_utf8",
             Self::TimedOut => "timed_out",
             Self::Io(_) => "io_error",
+            Self::Source(_) => "source_error",
         }
     }
 }
@@ -65,6 +70,7 @@ impl fmt::Display for TroubleKind {
                 write!(f, "cannot be read: the cluster file system has died (ENOTCONN)")
             }
             Self::Io(errno) => write!(f, "cannot be read: {} ({errno:?})", errno.desc()),
+            Self::Source(why) => write!(f, "cannot be read: {why}"),
         }
     }
 }

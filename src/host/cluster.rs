@@ -5,12 +5,10 @@
 
 use std::cell::OnceCell;
 
-use super::{Fact, Gather, Host, Stop};
+use super::cluster_database::DATABASE;
+use super::{Doubt, Fact, Gather, Host, Stop};
 use crate::formats::members::{self, Members};
 use crate::formats::pem_subject;
-
-/// The database behind the cluster file system.
-const DATABASE: &str = "/var/lib/pve-cluster/config.db";
 
 const MEMBERS: &str = "/etc/pve/.members";
 
@@ -46,6 +44,10 @@ impl Host {
 
     fn look_at_cluster_files(&self, gather: &mut Gather<'_>) -> Result<(), Stop> {
         let installed = self.pve_version().is_some();
+        if let Some(source) = self.files.cluster_source() {
+            let doubts = source.doubts.iter().map(|what| Doubt::about(&source.path, what));
+            doubts.for_each(|doubt| gather.doubt(doubt));
+        }
         match self.files.list("/etc/pve") {
             Ok(entries) if !entries.is_empty() => return Ok(()),
             Ok(_) => {}
@@ -93,14 +95,21 @@ impl Host {
         self.cluster_files().value.as_ref().ok()?;
         let members = self.members().value.as_ref().ok();
         let cluster = members.and_then(|members| members.cluster.as_ref());
-        let folders = self.files.list("/etc/pve/nodes").unwrap_or_default();
+        // `.members` is not in the database: the next best are the configured nodes, a stand-alone node has neither.
+        let corosync = self.corosync().value.as_ref().ok().filter(|_| cluster.is_none());
+        let configured = corosync.into_iter().flat_map(|conf| &conf.nodes);
+        let configured: Vec<String> =
+            configured.filter_map(|node| Some(node.name.as_ref()?.value.clone())).collect();
+        let folders = || self.files.list("/etc/pve/nodes").unwrap_or_default();
         let nodes = match members {
             Some(members) if !members.nodes.is_empty() => members.nodes.keys().cloned().collect(),
-            _ => folders.into_iter().map(|entry| entry.name).collect(),
+            _ if !configured.is_empty() => configured,
+            _ => folders().into_iter().map(|entry| entry.name).collect(),
         };
+        let name = cluster.map(|cluster| cluster.name.clone());
         Some(Cluster {
             uid: self.cluster_uid(),
-            name: cluster.map(|cluster| cluster.name.clone()),
+            name: name.or_else(|| Some(corosync?.totem.cluster_name.as_ref()?.value.clone())),
             quorate: cluster.map(|cluster| cluster.quorate),
             nodes,
         })

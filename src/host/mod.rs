@@ -10,6 +10,7 @@ pub mod apt;
 pub mod backup;
 pub mod certificates;
 pub mod cluster;
+pub mod cluster_database;
 pub mod corosync;
 pub mod datacenter;
 pub mod encryption;

@@ -55,6 +55,7 @@ pub fn build(
             mode: if root.is_some() { Mode::Offline } else { Mode::Live },
             root: root.map(clean),
             overlay: None,
+            cluster_database: host.files.cluster_source().map(|source| clean(&source.path)),
             assumed_pve: host.assumed().map(Release::major),
             euid: effective_uid(),
             complete,

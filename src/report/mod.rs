@@ -77,6 +77,9 @@ pub struct Run {
     pub root: Option<String>,
     /// The folder whose files were laid over it, if any were: the report then tells of what would be.
     pub overlay: Option<String>,
+    /// The database that what is below `/etc/pve` was read from, in a tree where the cluster file system is not mounted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cluster_database: Option<String>,
     /// The release that was assumed by option.
     pub assumed_pve: Option<u8>,
     /// The effective user id of the auditor: everything but 0 sees less.
@@ -354,7 +357,8 @@ pub struct UnknownResult {
 pub struct InputRecord {
     /// The path as the audited host sees it.
     pub path: String,
-    /// `ok` or what went wrong: `missing`, `denied`, `not_a_file`, `too_large`, `not_utf8`, `timed_out`, `io_error`.
+    /// `ok` or what went wrong: `missing`, `denied`, `not_a_file`, `too_large`, `not_utf8`, `timed_out`, `io_error`,
+    /// `source_error`.
     pub status: &'static str,
     /// Size of a file that was read.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -73,6 +73,12 @@ impl Writer<'_, '_> {
         let over = self.report.run.overlay.as_ref();
         let how = over.map_or_else(|| how.clone(), |over| format!("{how} with {over} laid over it"));
         writeln!(self.out, "audited {how} at {}", self.report.run.started_at)?;
+        if let Some(database) = &self.report.run.cluster_database {
+            writeln!(
+                self.out,
+                "the cluster file system is not mounted: the files below /etc/pve are those in {database}"
+            )?;
+        }
         if self.report.run.euid != 0 {
             writeln!(self.out, "not run as root: what only root may read ends as unknown")?;
         }
