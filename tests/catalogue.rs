@@ -95,7 +95,7 @@ fn what_remediations_put_into_one_file_of_sshd_stands_there_together() {
             }
         }
         // Whatever follows is for every connection: this may not stand in a Match block.
-        all += &format!("{text}MaxStartups 10:30:60\n");
+        all.extend([text.as_str(), "MaxStartups 10:30:60\n"]);
     }
     let effective = evaluate(MAIN_FILE, &all, Version::V10_0, &mut |_| Vec::new());
     assert!(effective.valid(), "{:?}", effective.problems);
