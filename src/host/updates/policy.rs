@@ -4,6 +4,7 @@
 //! (`MergeListVersion`) and `apt-pkg/versionmatch.cc` of 2.2.4, 2.6.1 and 3.0.3.
 
 use std::cmp::Ordering;
+use std::collections::BTreeMap;
 
 use super::lists::List;
 use crate::formats::apt_conf::Setting;
@@ -48,10 +49,38 @@ impl Version {
         Self { text: text.to_owned(), source, print: None, lists: Vec::new(), installed: false }
     }
 
-    fn is(&self, other: &Self) -> bool {
-        let same = self.print.zip(other.print).is_none_or(|(this, other)| this.same(other));
-        same && compare(&self.text, &other.text).is_eq()
+    fn has_print_of(&self, other: &Self) -> bool {
+        self.print.zip(other.print).is_none_or(|(this, other)| this.same(other))
     }
+
+    fn is(&self, other: &Self) -> bool {
+        self.has_print_of(other) && compare(&self.text, &other.text).is_eq()
+    }
+
+    /// Bytes it takes, roughly.
+    fn size(&self) -> usize {
+        let (name, number) = &self.source;
+        [&self.text, name, number].into_iter().fold(size_of::<Self>(), |sum, text| sum.saturating_add(text.len()))
+    }
+}
+
+/// The versions of a package, newest first; what apt takes for the same version is one, with the lists of all.
+fn merged(mut found: Vec<Version>) -> Vec<Version> {
+    found.sort_by(|one, other| compare(&other.text, &one.text));
+    let mut versions: Vec<Version> = Vec::with_capacity(found.len());
+    // Where those of the number at hand begin.
+    let mut begin = 0;
+    for version in found {
+        if versions.last().is_some_and(|last| compare(&last.text, &version.text).is_ne()) {
+            begin = versions.len();
+        }
+        let of_number = versions.get_mut(begin..).unwrap_or_default();
+        match of_number.iter_mut().find(|known| known.has_print_of(&version)) {
+            Some(known) => known.lists.extend(version.lists),
+            None => versions.push(version),
+        }
+    }
+    versions
 }
 
 /// Puts a version among those of its package, newest first; one that is there already gets the lists of the new one.
@@ -64,6 +93,40 @@ pub(super) fn merge(versions: &mut Vec<Version>, new: Version) {
     let newer = |known: &Version| compare(&known.text, &new.text) != Ordering::Less;
     let place = versions.iter().position(|known| !newer(known)).unwrap_or(versions.len());
     versions.insert(place, new);
+}
+
+/// Versions of one package and architecture that are looked at. Debian's lists have a handful.
+const VERSIONS: usize = 2000;
+
+/// Bytes the versions of all packages may take.
+const ROOM: usize = 64 << 20;
+
+/// The versions the lists have of installed packages, by name and architecture; no more than there is room for.
+#[derive(Default)]
+pub(super) struct Found {
+    versions: BTreeMap<(String, String), Vec<Version>>,
+    size: usize,
+}
+
+impl Found {
+    /// Takes a version of a list; false where there is no room for it.
+    pub(super) fn push(&mut self, list: usize, stanza: &Stanza<'_>, architecture: &str) -> bool {
+        let key = (stanza.package.to_owned(), architecture.to_owned());
+        let known = self.versions.entry(key).or_default();
+        let version = Version { lists: vec![list], ..Version::of(stanza) };
+        self.size = self.size.saturating_add(version.size());
+        let fits = known.len() < VERSIONS && self.size <= ROOM;
+        if fits {
+            known.push(version);
+        }
+        fits
+    }
+
+    /// Those of one package, merged.
+    pub(super) fn take(&mut self, name: &str, architecture: &str) -> Vec<Version> {
+        let found = self.versions.remove(&(name.to_owned(), architecture.to_owned()));
+        found.map(merged).unwrap_or_default()
+    }
 }
 
 /// A record that names packages.
