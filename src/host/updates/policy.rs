@@ -16,6 +16,9 @@ use crate::host::Doubt;
 use crate::host::apt::Preferences;
 use crate::host::apt::priority::{INSTALLED_PIN, NEVER, Named, Priority, number, of_archive};
 
+/// Code of a doubt about a pin or a default release: another version may be the candidate than the one told.
+pub const PIN_NOT_UNDERSTOOD: &str = "pin-not-understood";
+
 /// From this priority on apt goes back to older versions.
 const DOWNGRADE: i16 = 1000;
 
@@ -60,7 +63,9 @@ impl Version {
     /// Bytes it takes, roughly.
     fn size(&self) -> usize {
         let (name, number) = &self.source;
-        [&self.text, name, number].into_iter().fold(size_of::<Self>(), |sum, text| sum.saturating_add(text.len()))
+        [&self.text, name, number]
+            .into_iter()
+            .fold(size_of::<Self>(), |sum, text| sum.saturating_add(text.len()))
     }
 }
 
@@ -174,16 +179,6 @@ pub(super) struct Policy {
     native: String,
 }
 
-/// The archive apt takes dpkg's status file for. It is of no architecture.
-fn status_file() -> Archive {
-    Archive {
-        component: "now".to_owned(),
-        architecture: Some(String::new()),
-        is_status_file: true,
-        ..Archive::default()
-    }
-}
-
 impl Policy {
     /// Reads the pins; what is not understood is left out and doubted.
     pub(super) fn new(
@@ -197,23 +192,22 @@ impl Policy {
             of_archive(archive, default, default_release, preferences).map_or_else(
                 || {
                     let what = "has a pin or a default release with a pattern that is not understood here";
-                    doubts.push(Doubt::about("/etc/apt", what));
+                    doubts.push(Doubt::about("/etc/apt", what).coded(PIN_NOT_UNDERSTOOD));
                     default
                 },
                 |Priority { value, .. }| value,
             )
         };
-        let installed = priority(&status_file(), INSTALLED_PIN);
+        let installed = priority(&Archive::status_file(), INSTALLED_PIN);
         let values = lists.iter().map(|list| priority(&list.archive, list.default_pin)).collect();
         let mut rules = Vec::new();
         for (path, record) in preferences.records.iter().filter(|(_, record)| !record.packages.is_empty()) {
             match rule(record, lists) {
                 Some(rule) => rules.push(rule),
-                None => doubts.push(Doubt::at(
-                    path,
-                    record.line,
-                    "a pin with a pattern that is not understood here: it is left out",
-                )),
+                None => {
+                    let what = "a pin with a pattern that is not understood here: it is left out";
+                    doubts.push(Doubt::at(path, record.line, what).coded(PIN_NOT_UNDERSTOOD));
+                }
             }
         }
         Self { rules, lists: values, installed, native: native.to_owned() }
@@ -252,7 +246,7 @@ impl Policy {
 fn rule(record: &Record, lists: &[List]) -> Option<Rule> {
     let of_archives = |matches: &dyn Fn(&Archive) -> Option<bool>| {
         let lists: Option<Vec<bool>> = lists.iter().map(|list| matches(&list.archive)).collect();
-        Some(Matcher::Lists(lists?, matches(&status_file())?))
+        Some(Matcher::Lists(lists?, matches(&Archive::status_file())?))
     };
     let pin = match &record.pin {
         Pin::Release(data) => of_archives(&|archive| apt_match::release(data, archive))?,
