@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use super::reading;
 use super::unpack::{ENDINGS, Packing};
 use crate::formats::apt_match::Archive;
-use crate::formats::apt_sources::{Entry, SourceType, Uri};
+use crate::formats::apt_sources::{Entry, Uri};
 use crate::formats::package_list::Stanza;
 use crate::formats::release_file::{DEFAULT_PIN, ReleaseFile};
 use crate::host::apt::repository::{Part, Repository, Vendor};
@@ -97,7 +97,7 @@ struct Target<'s> {
 fn targets<'s>(sources: &'s AptSources, architectures: &[String]) -> Vec<Target<'s>> {
     let mut seen = BTreeSet::new();
     let mut targets = Vec::new();
-    for source in sources.used().filter(|source| source.entry.source_type == SourceType::Deb) {
+    for source in sources.used().filter(|source| source.entry.brings_packages()) {
         let asked = source.entry.architectures.resolve(architectures);
         let mut add = |path: String, architecture: &str| {
             if seen.insert(source.entry.list_file(&path)) {

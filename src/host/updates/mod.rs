@@ -23,6 +23,7 @@ use crate::formats::dpkg_status::{Package, State as PackageState, Status, Want};
 use crate::formats::package_list::Stanza;
 
 pub use lists::{LISTS, List, State};
+pub use policy::PIN_NOT_UNDERSTOOD;
 pub use unpack::Packing;
 
 use policy::{Found, Policy, Version};
@@ -40,6 +41,9 @@ const ELSEWHERE: [&str; 7] = [
     "Dir::Etc::main",
     "APT::Architecture",
 ];
+
+/// Settings that change, by what stands below them, which lists and sources apt reads.
+const OTHER_LISTS: [&str; 2] = ["Acquire::IndexTargets::deb::Packages", "Dir::Ignore-Files-Silently"];
 
 #[derive(Default)]
 pub(super) struct Facts {
@@ -149,6 +153,10 @@ impl Host {
             let what = "makes apt go by other files than those that are read here";
             gather.doubt(Doubt::at(&setting.file, setting.line, what));
         }
+        for setting in OTHER_LISTS.iter().filter_map(|name| conf.tree.first_below(name)) {
+            let what = "makes apt go by other lists than those that are read here";
+            gather.doubt(Doubt::at(&setting.file, setting.line, what));
+        }
         let architectures = architectures(gather, conf, sources)?;
         let mut installed = installed(packages, &sources.native);
         let status = self.status_versions(gather, &installed, &sources.native);
@@ -159,9 +167,7 @@ impl Host {
             sources,
             &architectures,
             &|name| installed.contains_key(name),
-            &mut |list, stanza| {
-                found.push(list, stanza, native_of(stanza.architecture, &sources.native))
-            },
+            &mut |list, stanza| found.push(list, stanza, native_of(stanza.architecture, &sources.native)),
         );
         if !lists.iter().any(List::was_read) {
             return Err(Stop::unknown(
