@@ -1,5 +1,7 @@
 //! What is published and not installed.
 
+use std::fmt::Write as _;
+
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, ToSpan};
@@ -10,8 +12,8 @@ use crate::checks::{Judged, Look};
 use crate::formats::dpkg_status::{Package, State as PackageState, Want};
 use crate::formats::numbered;
 use crate::host::apt::repository::{Repository, Vendor, base_suite};
-use crate::host::identity::DPKG_STATUS;
-use crate::host::updates::{LISTS, List, State, Update, Updates};
+use crate::host::identity::{DPKG_INTERRUPTED, DPKG_STATUS};
+use crate::host::updates::{LISTS, List, PIN_NOT_UNDERSTOOD, State, Update, Updates};
 use crate::host::{Doubt, Stop, kernels};
 use crate::outcome::{Evidence, Judgement, Subject, SubjectKind};
 
@@ -150,7 +152,11 @@ pub(crate) fn security_updates_pending(look: &Look<'_>) -> Judged {
         .collect();
     let (severity, which) =
         if reached.is_empty() { (Severity::Medium, &pending) } else { (Severity::High, &reached) };
-    let summary = format!("{} security updates are pending, among them {}", pending.len(), names(which));
+    let mut summary = format!("{} security updates are pending, among them {}", pending.len(), names(which));
+    let pins = look.host.updates().doubts.iter().find(|doubt| doubt.code == PIN_NOT_UNDERSTOOD);
+    if let Some(pin) = pins {
+        let _ = write!(summary, "; apt may take others, for {pin}");
+    }
     let rest = pending.iter().filter(|update| !reached.contains(update));
     let evidence = reached.iter().chain(rest).take(NAMED).map(|update| evidence(update));
     look.one(Subject::node(), Judgement::fail(summary).severity(severity).with_all(evidence))
@@ -255,7 +261,13 @@ pub(crate) fn proxmox_updates_not_installed(look: &Look<'_>) -> Judged {
 
 /// `updates/package-half-installed`
 pub(crate) fn package_half_installed(look: &Look<'_>) -> Judged {
-    let packages = look.take(look.host.packages())?;
+    let fact = look.host.packages();
+    let packages = look.take(fact)?;
+    if let Some(journal) = fact.doubts.iter().find(|doubt| doubt.code == DPKG_INTERRUPTED) {
+        let judgement = Judgement::fail("dpkg was interrupted: packages are installed by half");
+        let evidence = Evidence::of(&journal.path).observed(&journal.what);
+        return look.one(Subject::node(), judgement.with(evidence));
+    }
     let what = |package: &Package| match package.state {
         PackageState::HalfInstalled => Some("its installation was begun and not finished"),
         PackageState::Unpacked => Some("it is unpacked and not configured: it may run with nothing set up"),
