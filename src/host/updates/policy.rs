@@ -202,12 +202,11 @@ impl Policy {
         let values = lists.iter().map(|list| priority(&list.archive, list.default_pin)).collect();
         let mut rules = Vec::new();
         for (path, record) in preferences.records.iter().filter(|(_, record)| !record.packages.is_empty()) {
-            match rule(record, lists) {
-                Some(rule) => rules.push(rule),
-                None => {
-                    let what = "a pin with a pattern that is not understood here: it is left out";
-                    doubts.push(Doubt::at(path, record.line, what).coded(PIN_NOT_UNDERSTOOD));
-                }
+            if let Some(rule) = rule(record, lists) {
+                rules.push(rule);
+            } else {
+                let what = "a pin with a pattern that is not understood here: it is left out";
+                doubts.push(Doubt::at(path, record.line, what).coded(PIN_NOT_UNDERSTOOD));
             }
         }
         Self { rules, lists: values, installed, native: native.to_owned() }
@@ -283,5 +282,35 @@ impl Rule {
                 Matcher::Version(number) => number.matches(&version.text),
                 Matcher::SourceVersion(number) => number.matches(&version.source.1),
             }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn version(text: &str, size: u64, list: usize) -> Version {
+        let stanza = format!("Package: a\nVersion: {text}\nSize: {size}\n");
+        Version { lists: vec![list], ..Version::of(&Stanza::parse(stanza.as_bytes())) }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(256))]
+
+        #[test]
+        fn merging_all_at_once_is_merging_one_by_one(found in prop::collection::vec(("[12](\\.0)?", 0_u64..3), 0..10)) {
+            let found: Vec<Version> =
+                found.iter().enumerate().map(|(list, (text, size))| version(text, *size, list)).collect();
+            let mut one_by_one = Vec::new();
+            for version in found.clone() {
+                merge(&mut one_by_one, version);
+            }
+            let told = |versions: Vec<Version>| -> Vec<_> {
+                versions.into_iter().map(|version| (version.text, version.lists)).collect()
+            };
+            prop_assert_eq!(told(merged(found)), told(one_by_one));
+        }
     }
 }
