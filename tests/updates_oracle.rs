@@ -299,6 +299,15 @@ mod oracle {
             ),
             pin("case does not count", "Package: *\nPin: release L=debian-SECURITY\nPin-Priority: -1\n"),
             pin("a pin without data", "Package: *\nPin: release\nPin-Priority: -1\n"),
+            pin(
+                "a field apt does not know",
+                "Package: *\nPin: release suite=stable-security\nPin-Priority: 990\n",
+            ),
+            pin("a letter apt does not know", "Package: *\nPin: release s=stable\nPin-Priority: 50\n"),
+            pin(
+                "a letter apt does not know beside one it knows",
+                "Package: *\nPin: release s=x, l=Debian-Security\nPin-Priority: 50\n",
+            ),
             pin("everything", "Package: *\nPin: release *\nPin-Priority: 50\n"),
             Case { refused: true, ..pin("a broken record", "Package: openssl\nPin: release a=stable\n") },
         ]
@@ -425,6 +434,23 @@ mod oracle {
                 sources: "deb [trusted=yes] http://d.example/debian bookworm main\ndeb [trusted=yes arch=i386] http://s.example/security bookworm-security main\n",
                 ..base()
             },
+            Case {
+                name: "a source that asks for other targets",
+                sources: "deb [trusted=yes] http://d.example/debian bookworm main\ndeb [trusted=yes target=Sources] http://s.example/security bookworm-security main\n",
+                ..base()
+            },
+            Case {
+                name: "a source that does not ask for packages",
+                sources: "deb [trusted=yes] http://d.example/debian bookworm main\ndeb [trusted=yes target-=Packages] http://s.example/security bookworm-security main\n",
+                ..base()
+            },
+            offering(
+                "a stanza that lost its end",
+                SECURITY,
+                offer("x", "1", "amd64", "").trim_end().to_owned()
+                    + "\n"
+                    + &offer("openssl", "3.0.1-1+deb12u3", "amd64", ""),
+            ),
             Case {
                 name: "the same source twice",
                 sources: "deb [trusted=yes] http://d.example/debian bookworm main\ndeb [trusted=yes] http://d.example/debian bookworm main\n",

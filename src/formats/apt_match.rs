@@ -34,6 +34,16 @@ pub struct Archive {
 }
 
 impl Archive {
+    /// What apt takes dpkg's status file for. It is of no architecture.
+    pub fn status_file() -> Self {
+        Self {
+            component: "now".to_owned(),
+            architecture: Some(String::new()),
+            is_status_file: true,
+            ..Self::default()
+        }
+    }
+
     fn has_version(&self, pattern: &str) -> Option<bool> {
         let point = format!("{}.", self.version);
         Some(match pattern.strip_suffix('*') {
@@ -50,6 +60,9 @@ impl Archive {
         if self.is_status_file { std::slice::from_ref(&self.component) } else { &self.suites }
     }
 }
+
+/// The fields of a `release` pin: version, origin, suite, codename, label, component, architecture.
+const FIELDS: &str = "voanlcb";
 
 /// Whether the data of a `release` pin (or the value of `APT::Default-Release`) matches; `None` for a regular
 /// expression that is not understood here.
@@ -74,8 +87,9 @@ pub fn release(data: &str, archive: &Archive) -> Option<bool> {
         if pattern.is_empty() || part.as_bytes().get(1) != Some(&b'=') {
             continue;
         }
-        asked = true;
-        let matches = match field.to_ascii_lowercase() {
+        let field = field.to_ascii_lowercase();
+        asked |= FIELDS.contains(field);
+        let matches = match field {
             'v' => archive.has_version(pattern)?,
             'o' => expression(pattern, &archive.origin)?,
             'a' => any(pattern, archive.suites())?,
@@ -92,7 +106,8 @@ pub fn release(data: &str, archive: &Archive) -> Option<bool> {
             return Some(false);
         }
     }
-    Some(asked)
+    // Asking for nothing apt knows matches no archive, but what is installed.
+    Some(asked || archive.is_status_file)
 }
 
 /// Whether the data of an `origin` pin (a host, in quotes if need be) matches.
@@ -115,7 +130,7 @@ impl Pattern {
     pub fn new(pattern: &str) -> Option<Self> {
         let between_slashes = pattern.strip_prefix('/').and_then(|rest| rest.strip_suffix('/'));
         let regex = match between_slashes {
-            Some(regex) => regex.to_owned(),
+            Some(regex) => is_same_in_posix(regex).then(|| regex.to_owned())?,
             None => of_glob(pattern),
         };
         RegexBuilder::new(&regex).unicode(false).case_insensitive(true).build().ok().map(Self)
@@ -125,6 +140,21 @@ impl Pattern {
     pub fn matches(&self, text: &str) -> bool {
         self.0.is_match(text.as_bytes())
     }
+}
+
+/// Whether an extended regular expression of POSIX, as the GNU C library reads it, means the same here. Of letters and
+/// digits behind a backslash only GNU's own do; `{,` and `(?` and operators on sets are something else.
+fn is_same_in_posix(regex: &str) -> bool {
+    let other = ["{,", "(?", "&&", "--", "~~"].iter().any(|other| regex.contains(other));
+    let mut rest = regex.chars();
+    while let Some(c) = rest.next() {
+        let escaped = if c == '\\' { rest.next() } else { None };
+        let differs = |c: char| c.is_ascii_alphanumeric() || matches!(c, '`' | '\'');
+        if escaped.is_some_and(|escaped| differs(escaped) && !"wWsSbB".contains(escaped)) {
+            return false;
+        }
+    }
+    !other
 }
 
 /// Whether `text` matches a pattern; `None` for a regular expression that is not understood here.
@@ -242,10 +272,32 @@ mod tests {
 
     #[test]
     fn the_suite_of_the_status_file_is_its_component() {
-        let status = Archive { component: "now".to_owned(), is_status_file: true, ..Archive::default() };
+        let status = Archive::status_file();
         assert_eq!(["now", "a=now", "c=now"].map(|data| release(data, &status)), [Some(true); 3]);
         assert_eq!(["o=Debian", "n=now", "13"].map(|data| release(data, &status)), [Some(false); 3]);
         assert_eq!(origin("", &status), Some(false));
+    }
+
+    #[test]
+    fn asking_for_no_field_of_apts_matches_nothing_but_what_is_installed() {
+        let status = Archive::status_file();
+        for data in ["suite=stable-security", "s=stable", "s=stable,x=y", "o=", "=", "o=,x"] {
+            assert_eq!(both(data), [Some(false), Some(false)], "{data}");
+            assert_eq!(release(data, &status), Some(true), "{data}");
+        }
+        assert_eq!(both("s=x,l=Debian"), [Some(true), Some(false)]);
+    }
+
+    #[test]
+    fn regular_expressions_that_are_something_else_in_posix_are_not_understood() {
+        for regex in ["openssl{,2}", "(o)\\1", "(?i)x", "\\d", "\\pL", "\\x41", "\\z", "\\`x", "[a&&b]"] {
+            assert!(Pattern::new(&format!("/{regex}/")).is_none(), "{regex}");
+        }
+        for (regex, text) in
+            [("\\<open", "openssl"), ("ssl\\>", "openssl"), ("^\\w+$", "openssl"), ("g\\+\\+", "g++")]
+        {
+            assert_eq!(expression(&format!("/{regex}/"), text), Some(true), "{regex}");
+        }
     }
 
     #[test]

@@ -13,6 +13,12 @@ use crate::formats::release::Release;
 /// Where dpkg keeps what is installed.
 pub const DPKG_STATUS: &str = "/var/lib/dpkg/status";
 
+/// dpkg's journal: what it does is noted here in numbered files, which it merges into the status file at its end.
+const DPKG_UPDATES: &str = "/var/lib/dpkg/updates";
+
+/// Code of a doubt about packages because dpkg did not come to its end.
+pub const DPKG_INTERRUPTED: &str = "dpkg-interrupted";
+
 /// The package database of a full desktop is about 8 MB; a node has half a megabyte.
 const DPKG_STATUS_LIMIT: u64 = 64 * 1024 * 1024;
 
@@ -56,6 +62,13 @@ impl Host {
                         DPKG_STATUS,
                         "may have been cut short: its last line has no end",
                     ));
+                }
+                let entries = gather.folder(DPKG_UPDATES);
+                let is_number = |name: &str| name.bytes().all(|byte| byte.is_ascii_digit());
+                if let Some(entry) = entries.into_iter().find(|entry| is_number(&entry.name)) {
+                    let what = "is of a dpkg that was interrupted, and what it did is not in the status file: run `dpkg --configure -a`";
+                    let path = format!("{DPKG_UPDATES}/{}", entry.name);
+                    gather.doubt(Doubt::about(&path, what).coded(DPKG_INTERRUPTED));
                 }
                 Ok(gather.parsed(DPKG_STATUS, dpkg_status::parse(&text)))
             })

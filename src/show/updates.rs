@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::{Shown, issues};
-use crate::host::updates::{State, Update, Updates};
+use crate::host::updates::{List, State, Update, Updates};
 use crate::host::{Host, Stop};
 
 /// Lays out what apt would upgrade, with what the answer rests on.
@@ -18,10 +18,12 @@ pub(super) fn shown(host: &Host, now: Timestamp) -> Result<Shown, String> {
     })?;
     let approximate = !fact.doubts.is_empty();
     let issues = issues(&fact.doubts);
+    let oldest = updates.oldest_list().map(List::source_text);
     let json = json!({
         "upgradable": updates.upgradable.iter().map(|update| value(update, updates)).collect::<Vec<_>>(),
         "approximate": approximate,
         "lists_age_hours": updates.lists_age_hours(now),
+        "oldest_list": oldest,
         "kept_back": updates.kept_back.iter().map(|kept| json!({
             "package": kept.package, "installed": kept.installed, "fix": kept.fix, "candidate": kept.candidate,
         })).collect::<Vec<_>>(),
@@ -36,7 +38,8 @@ pub(super) fn shown(host: &Host, now: Timestamp) -> Result<Shown, String> {
     let _ = writeln!(text, "{}", summary(updates, approximate));
     let age = updates.lists_age_hours(now);
     let age = age.map_or_else(|| "of unknown age".to_owned(), |hours| format!("{hours} hours old"));
-    let _ = writeln!(text, "The package lists are {age}.");
+    let oldest = oldest.map(|oldest| format!(" (oldest: {oldest})")).unwrap_or_default();
+    let _ = writeln!(text, "The package lists are {age}{oldest}.");
     for kept in &updates.kept_back {
         let _ = writeln!(
             text,

@@ -27,7 +27,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::Look;
 use crate::formats::apt_conf::{Setting, Tree};
-use crate::formats::apt_sources::{Entry, SourceType};
+use crate::formats::apt_sources::Entry;
 use crate::host::Stop;
 use crate::host::apt::{AptSources, Source};
 use crate::outcome::{Evidence, Subject, SubjectKind};
@@ -77,7 +77,7 @@ fn repository(entry: &Entry) -> String {
 
 /// Whether it brings packages that are installed, not sources to build.
 pub(super) fn is_binary(source: &Source) -> bool {
-    source.entry.source_type == SourceType::Deb
+    source.entry.brings_packages()
 }
 
 /// Whether it is asked for packages of the architecture this system is made of.

@@ -7,20 +7,33 @@ use crate::formats::apt_conf::Setting;
 use crate::formats::apt_match::{self, Archive};
 use crate::formats::apt_sources::Uri;
 use crate::host::Stop;
-use crate::host::apt::priority::{By, DEFAULT_RELEASE, INSTALLED_PIN, Priority, held_back, priority};
+use crate::host::apt::priority::{By, DEFAULT_RELEASE, Priority, held_back, of_installed, priority};
 use crate::host::apt::repository::{Part, RELEASED_BY_ROLE, Repository, Vendor, base_suite, debian_major};
 use crate::outcome::{Evidence, Judgement, Subject, Verdict};
 
-/// The priorities of the release itself and of its security updates.
+/// The priorities of the release itself, of its security updates, and of what is installed.
 struct Priorities {
     main: Priority,
     security: Priority,
+    installed: Priority,
 }
 
 impl Priorities {
     /// Whether a security update never becomes the candidate: the release wins, or what is installed does.
     fn block_security(&self) -> bool {
-        self.security.value < self.main.value || self.security.value < INSTALLED_PIN
+        // What has no priority above zero is never installed.
+        self.security.value < self.main.value
+            || self.security.value < self.installed.value
+            || self.security.value <= 0
+    }
+
+    /// What wins over the security updates, with its priority.
+    fn stronger(&self) -> (&'static str, i16) {
+        if self.security.value < self.main.value {
+            ("the release", self.main.value)
+        } else {
+            ("what is installed", self.installed.value)
+        }
     }
 }
 
@@ -63,7 +76,8 @@ fn priorities(look: &Look<'_>, default_release: Option<&Setting>) -> Result<Prio
         let archive = debian(look, codename, part)?;
         priority(&archive, default_release, preferences).ok_or_else(not_understood)
     };
-    Ok(Priorities { main: of(Part::Main)?, security: of(Part::Security)? })
+    let installed = of_installed(default_release, preferences).ok_or_else(not_understood)?;
+    Ok(Priorities { main: of(Part::Main)?, security: of(Part::Security)?, installed })
 }
 
 /// `apt/default-release-blocks-security`
@@ -138,14 +152,15 @@ pub(crate) fn pin_blocks_security(look: &Look<'_>) -> Judged {
                 .one(Subject::node(), Judgement::fail(summary).severity(Severity::Medium).with(evidence));
         }
     }
-    let evidence = [&priorities.main, &priorities.security].into_iter().filter_map(pinned);
+    let evidence = [&priorities.main, &priorities.security, &priorities.installed];
+    let (stronger, value) = priorities.stronger();
     let judgement = Judgement::fail_if(
         priorities.block_security(),
         format!(
-            "security updates have priority {} and the release has {}: they are never installed",
-            priorities.security.value, priorities.main.value
+            "security updates have priority {} and {stronger} has {value}: they are never installed",
+            priorities.security.value
         ),
         "no pin holds back security updates",
     );
-    look.one(Subject::node(), judgement.with_all(evidence))
+    look.one(Subject::node(), judgement.with_all(evidence.into_iter().filter_map(pinned)))
 }

@@ -4,6 +4,7 @@ mod automatic;
 mod kernels;
 mod pending;
 mod running;
+mod unattended;
 
 pub(crate) use automatic::{automatic_reboot_enabled, automatic_upgrade_of_proxmox};
 pub(crate) use kernels::{kernel_pinned_old, kernel_series_unsupported};
@@ -12,13 +13,10 @@ pub(crate) use pending::{
     package_list_missing, proxmox_updates_not_installed, security_fix_kept_back, security_updates_pending,
 };
 pub(crate) use running::{reboot_required, service_on_old_code};
-
-use regex::Regex;
+pub(crate) use unattended::security_updates_not_automatic;
 
 use crate::checks::apt::{codename, is_binary, is_native};
 use crate::checks::{Judged, Look};
-use crate::formats::apt_conf::Tree;
-use crate::formats::apt_match;
 use crate::formats::debian_version::compare;
 use crate::formats::proc_version::package_version_of;
 use crate::host::Stop;
@@ -26,7 +24,6 @@ use crate::host::apt::Source;
 use crate::host::apt::repository::{Part, RELEASED_BY_ROLE, Repository, Vendor, base_suite};
 use crate::host::identity::DPKG_STATUS;
 use crate::host::kernels::{Kernel, installed, is_proxmox_release};
-use crate::host::system::units::UNIT_FOLDER;
 use crate::outcome::{Evidence, Judgement, Subject, SubjectKind};
 
 /// `updates/running-kernel-outdated`
@@ -152,149 +149,4 @@ pub(crate) fn microcode_missing(look: &Look<'_>) -> Judged {
         )),
     };
     look.one(Subject::new(SubjectKind::Package, package), judgement.with(vendor))
-}
-
-/// What has to be on for `apt.systemd.daily` to install updates. Upstream's defaults: `1`, `0`, `0`.
-const PERIODIC: [(&str, &str); 3] =
-    [(SWITCH, "1"), ("APT::Periodic::Update-Package-Lists", "0"), ("APT::Periodic::Unattended-Upgrade", "0")];
-
-/// A switch; the other settings are intervals.
-const SWITCH: &str = "APT::Periodic::Enable";
-
-/// Longest interval that still counts as soon: three days, in seconds.
-const LONGEST_INTERVAL: u64 = 3 * 24 * 60 * 60;
-
-/// The units that start it.
-const TIMERS: [&str; 2] = ["apt-daily.timer", "apt-daily-upgrade.timer"];
-
-/// `updates/security-updates-not-automatic`
-pub(crate) fn security_updates_not_automatic(look: &Look<'_>) -> Judged {
-    const PACKAGE: &str = "unattended-upgrades";
-    let packages = look.take(look.host.packages())?;
-    let Some(package) = packages.present(PACKAGE) else {
-        let judgement =
-            Judgement::fail(format!("{PACKAGE} is not installed")).with(Evidence::of(DPKG_STATUS));
-        return look.one(Subject::node(), judgement);
-    };
-    let conf = look.take(look.host.apt_conf())?;
-    for (name, default) in PERIODIC {
-        let setting = conf.tree.find(name);
-        if setting.map_or(default, |setting| setting.value.as_str()) == "0" {
-            let evidence = match setting {
-                Some(setting) => Evidence::at(&*setting.file, setting.line).observed(&setting.value),
-                None => Evidence::of("/etc/apt/apt.conf.d").observed("not set"),
-            };
-            let judgement = Judgement::fail(format!("{name} is off")).with(evidence.key(name).expected("1"));
-            return look.one(Subject::node(), judgement);
-        }
-        let Some(setting) = setting.filter(|_| name != SWITCH) else { continue };
-        let evidence = Evidence::at(&*setting.file, setting.line).key(name).observed(&setting.value);
-        let judgement = match seconds(&setting.value) {
-            Some(seconds) if seconds <= LONGEST_INTERVAL => continue,
-            Some(_) => Judgement::fail(format!("{name} comes round less often than every three days")),
-            None => Judgement::unknown(format!("{name} is no interval that is understood here")),
-        };
-        return look.one(Subject::node(), judgement.with(evidence.expected("1")));
-    }
-    if let Some(judgement) = blacklisted(&conf.tree) {
-        return look.one(Subject::node(), judgement);
-    }
-    let codename = look.take(look.host.os())?.version_codename.as_str();
-    if !brings_security(&conf.tree, codename) {
-        let judgement =
-            Judgement::fail("no origin pattern of unattended-upgrades covers Debian's security updates")
-                .with(Evidence::of("/etc/apt/apt.conf.d").key("Unattended-Upgrade::Origins-Pattern"));
-        return look.one(Subject::node(), judgement);
-    }
-    let units = look.take(look.host.units())?;
-    if let Some(timer) = TIMERS.iter().find(|timer| units.starts(timer).is_none()) {
-        let judgement = match units.mask(timer) {
-            Some(mask) => Judgement::fail(format!("{timer} is masked")).with(Evidence::of(mask)),
-            None => {
-                Judgement::fail(format!("{timer} does not start at boot")).with(Evidence::of(UNIT_FOLDER))
-            }
-        };
-        return look.one(Subject::node(), judgement);
-    }
-    let judgement =
-        Judgement::pass("security updates of Debian are installed daily").at(DPKG_STATUS, package.line);
-    look.one(Subject::node(), judgement)
-}
-
-/// An interval of `apt.systemd.daily` in seconds: `always`, or a number of days, or one with `s`, `m`, `h` or `d`.
-fn seconds(text: &str) -> Option<u64> {
-    if text == "always" {
-        return Some(0);
-    }
-    let digits = text.trim_end_matches(|c: char| !c.is_ascii_digit());
-    let unit = match text.strip_prefix(digits)? {
-        "s" => 1,
-        "m" => 60,
-        "h" => 60 * 60,
-        "" | "d" => 24 * 60 * 60,
-        _ => return None,
-    };
-    let number = digits.bytes().all(|byte| byte.is_ascii_digit()).then(|| digits.parse::<u64>().ok())??;
-    number.checked_mul(unit)
-}
-
-/// What an entry of the blacklist says, if it keeps back what attackers look for first. Each entry is a regular
-/// expression that is matched at the beginning of a name.
-fn blacklisted(tree: &Tree) -> Option<Judgement> {
-    const NAME: &str = "Unattended-Upgrade::Package-Blacklist";
-    const PROBES: [&str; 3] = ["openssl", "openssh-server", "libc6"];
-    let mut doubtful = None;
-    for setting in tree.list(NAME) {
-        let evidence = Evidence::at(&*setting.file, setting.line).key(NAME).observed(&setting.value);
-        let Ok(regex) = Regex::new(&format!("^(?:{})", setting.value)) else {
-            let unknown = Judgement::unknown("the blacklist has a pattern that is not understood here");
-            doubtful = doubtful.or(Some(unknown.with(evidence)));
-            continue;
-        };
-        if let Some(probe) = PROBES.into_iter().find(|probe| regex.is_match(probe)) {
-            return Some(Judgement::fail(format!("the blacklist keeps {probe} back")).with(evidence));
-        }
-    }
-    doubtful
-}
-
-/// Whether unattended-upgrades takes packages of Debian's security archive: `Origins-Pattern` has
-/// `key=pattern,…`, the older `Allowed-Origins` has `origin:suite`.
-fn brings_security(tree: &Tree, codename: &str) -> bool {
-    let replaced =
-        |text: &str| text.replace("${distro_id}", "Debian").replace("${distro_codename}", codename);
-    let patterns = tree.list("Unattended-Upgrade::Origins-Pattern");
-    let allowed = tree.list("Unattended-Upgrade::Allowed-Origins");
-    patterns.iter().any(|pattern| pattern_takes_security(&replaced(&pattern.value), codename))
-        || allowed.iter().any(|allowed| allowed_takes_security(&replaced(&allowed.value), codename))
-}
-
-/// Suite and codename of the security archive; the role changes with time.
-fn security_suites(codename: &str) -> Vec<String> {
-    let names = RELEASED_BY_ROLE.iter().copied().chain([codename]);
-    names.map(|name| format!("{name}-security")).collect()
-}
-
-fn pattern_takes_security(pattern: &str, codename: &str) -> bool {
-    let matches = |pattern: &str, text: &str| apt_match::expression(pattern, text) == Some(true);
-    let suites = security_suites(codename);
-    let parts: Vec<_> = pattern.split(',').filter_map(|part| part.trim().split_once('=')).collect();
-    !parts.is_empty()
-        && parts.into_iter().all(|(key, value)| match key.trim() {
-            "o" | "origin" => matches(value, "Debian"),
-            "l" | "label" => matches(value, "Debian-Security"),
-            "a" | "archive" | "suite" => suites.iter().any(|suite| matches(value, suite)),
-            "n" | "codename" => matches(value, &format!("{codename}-security")),
-            "c" | "component" => matches(value, "main"),
-            "site" => matches(value, "security.debian.org") || matches(value, "deb.debian.org"),
-            _ => false,
-        })
-}
-
-fn allowed_takes_security(allowed: &str, codename: &str) -> bool {
-    let Some((origin, suite)) = allowed.split_once(':').or_else(|| allowed.split_once(' ')) else {
-        return false;
-    };
-    let matches = |text: &String| apt_match::expression(suite, text) == Some(true);
-    apt_match::expression(origin, "Debian") == Some(true) && security_suites(codename).iter().any(matches)
 }

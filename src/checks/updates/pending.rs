@@ -1,18 +1,24 @@
 //! What is published and not installed.
 
+use std::fmt::Write as _;
+
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, ToSpan};
 
 use crate::catalogue::Severity;
+use crate::checks::apt::codename;
 use crate::checks::{Judged, Look};
 use crate::formats::dpkg_status::{Package, State as PackageState, Want};
 use crate::formats::numbered;
-use crate::host::apt::repository::{Part, Repository, Vendor};
-use crate::host::identity::DPKG_STATUS;
-use crate::host::updates::{LISTS, List, State, Update, Updates};
-use crate::host::{Stop, kernels};
+use crate::host::apt::repository::{Repository, Vendor, base_suite};
+use crate::host::identity::{DPKG_INTERRUPTED, DPKG_STATUS};
+use crate::host::updates::{LISTS, List, PIN_NOT_UNDERSTOOD, State, Update, Updates};
+use crate::host::{Doubt, Stop, kernels};
 use crate::outcome::{Evidence, Judgement, Subject, SubjectKind};
+
+/// What a list has to have.
+const FIXES: &str = "of Debian's security updates";
 
 /// How many packages are named in one finding.
 const NAMED: usize = 20;
@@ -60,21 +66,54 @@ fn updates<'h>(look: &Look<'h>, wanted: fn(&List) -> bool) -> Result<&'h Updates
     Ok(updates)
 }
 
-/// Whether it is a list of security updates, by what the archive says or by how the source is named.
-fn is_security(list: &List) -> bool {
-    list.is_security() || Repository::of(&list.source.entry).vendor == Vendor::Debian(Part::Security)
-}
-
 fn is_proxmox(list: &List) -> bool {
     matches!(Repository::of(&list.source.entry).vendor, Vendor::Proxmox(..))
 }
 
-/// Stops where not one such list was read: nothing can then be said to be up to date.
-fn read_any(updates: &Updates, wanted: fn(&List) -> bool, what: &str) -> Result<(), Stop> {
-    if updates.lists.iter().any(|list| wanted(list) && list.was_read()) {
-        return Ok(());
+/// Whether it has the fixes themselves: those for the other components of Debian are few.
+fn has_fixes(list: &List) -> bool {
+    list.is_security() && list.archive.component == "main"
+}
+
+/// The lists of that kind that were read and are for the architecture and the release of this host. Without one
+/// nothing can be said to be up to date.
+fn read_any<'u>(
+    look: &Look<'_>,
+    updates: &'u Updates,
+    wanted: fn(&List) -> bool,
+    what: &str,
+) -> Result<Vec<&'u List>, Stop> {
+    let codename = codename(look)?;
+    let native = &look.host.apt_sources().value.as_ref().map_err(Clone::clone)?.native;
+    let is_ours = |list: &&List| {
+        // What the archive says about itself counts before the name the source has for it.
+        let archive = &list.archive;
+        let named = if archive.codename.is_empty() { &list.source.entry.suite } else { &archive.codename };
+        archive.architecture.as_ref() == Some(native) && base_suite(named) == codename
+    };
+    let read = updates.lists.iter().filter(|list| wanted(list) && list.was_read());
+    let ours: Vec<&List> = read.filter(is_ours).collect();
+    if ours.is_empty() {
+        let what = format!("has no list {what} for {codename} and {native}: what is pending is not known");
+        return Err(Stop::unknown(LISTS, what));
     }
-    Err(Stop::unknown(LISTS, format!("has no list {what}: what is pending is not known")))
+    Ok(ours)
+}
+
+/// Doubts lists that are so old that they do not have the fixes of today.
+fn heed_age(look: &Look<'_>, lists: &[&List]) {
+    /// Hours of a day.
+    const DAY: i64 = 24;
+    let most = look.number("max_age_days");
+    for list in lists {
+        let days = list.date.map(|date| look.now.duration_since(date).as_hours() / DAY);
+        let old = days.filter(|days| *days > most).map(|days| format!("is {days} days old"));
+        let expired = list.valid_until.filter(|end| *end < look.now).map(|end| format!("expired on {end}"));
+        if let Some(what) = old.or(expired) {
+            let what = format!("{what}: what was published since is not known to the node");
+            look.doubt(Doubt::about(&list.path, what));
+        }
+    }
 }
 
 fn evidence(update: &Update) -> Evidence {
@@ -98,11 +137,11 @@ fn reads(update: &Update, start: &str) -> bool {
 
 /// `updates/security-updates-pending`
 pub(crate) fn security_updates_pending(look: &Look<'_>) -> Judged {
-    let updates = updates(look, is_security)?;
+    let updates = updates(look, List::is_security)?;
     let pending: Vec<&Update> =
         updates.upgradable.iter().filter(|update| update.security && !update.held).collect();
     if pending.is_empty() {
-        read_any(updates, is_security, "of Debian's security updates")?;
+        heed_age(look, &read_any(look, updates, has_fixes, FIXES)?);
         return look.one(Subject::node(), Judgement::pass("no security update of Debian is pending"));
     }
     // The first of the table first: these are the ones that are named.
@@ -113,7 +152,11 @@ pub(crate) fn security_updates_pending(look: &Look<'_>) -> Judged {
         .collect();
     let (severity, which) =
         if reached.is_empty() { (Severity::Medium, &pending) } else { (Severity::High, &reached) };
-    let summary = format!("{} security updates are pending, among them {}", pending.len(), names(which));
+    let mut summary = format!("{} security updates are pending, among them {}", pending.len(), names(which));
+    let pins = look.host.updates().doubts.iter().find(|doubt| doubt.code == PIN_NOT_UNDERSTOOD);
+    if let Some(pin) = pins {
+        let _ = write!(summary, "; apt may take others, for {pin}");
+    }
     let rest = pending.iter().filter(|update| !reached.contains(update));
     let evidence = reached.iter().chain(rest).take(NAMED).map(|update| evidence(update));
     look.one(Subject::node(), Judgement::fail(summary).severity(severity).with_all(evidence))
@@ -126,8 +169,8 @@ pub(crate) fn held_package_blocks_security(look: &Look<'_>) -> Judged {
     if held.is_empty() {
         return look.one(Subject::node(), Judgement::pass("no package is held"));
     }
-    let updates = updates(look, is_security)?;
-    read_any(updates, is_security, "of Debian's security updates")?;
+    let updates = updates(look, List::is_security)?;
+    read_any(look, updates, has_fixes, FIXES)?;
     let subject = |package: &&Package| Subject::new(SubjectKind::Package, &package.name);
     look.each(held, subject, |_, package| {
         let fix = updates.upgradable.iter().find(|update| update.security && update.line == package.line);
@@ -145,9 +188,9 @@ pub(crate) fn held_package_blocks_security(look: &Look<'_>) -> Judged {
 
 /// `updates/security-fix-kept-back`
 pub(crate) fn security_fix_kept_back(look: &Look<'_>) -> Judged {
-    let updates = updates(look, is_security)?;
+    let updates = updates(look, List::is_security)?;
     if updates.kept_back.is_empty() {
-        read_any(updates, is_security, "of Debian's security updates")?;
+        read_any(look, updates, has_fixes, FIXES)?;
         let judgement = Judgement::pass("apt takes every security update of Debian that is newer");
         return look.one(Subject::node(), judgement);
     }
@@ -197,7 +240,7 @@ pub(crate) fn proxmox_updates_not_installed(look: &Look<'_>) -> Judged {
     let from_proxmox = |update: &&Update| updates.list_of(update).is_some_and(is_proxmox) && !update.held;
     let pending: Vec<&Update> = updates.upgradable.iter().filter(from_proxmox).collect();
     if pending.is_empty() {
-        read_any(updates, is_proxmox, "of Proxmox's packages")?;
+        read_any(look, updates, is_proxmox, "of Proxmox's packages")?;
         return look.one(Subject::node(), Judgement::pass("no update of Proxmox's packages is pending"));
     }
     let (time, log) = last_upgrade(look)?;
@@ -218,7 +261,13 @@ pub(crate) fn proxmox_updates_not_installed(look: &Look<'_>) -> Judged {
 
 /// `updates/package-half-installed`
 pub(crate) fn package_half_installed(look: &Look<'_>) -> Judged {
-    let packages = look.take(look.host.packages())?;
+    let fact = look.host.packages();
+    let packages = look.take(fact)?;
+    if let Some(journal) = fact.doubts.iter().find(|doubt| doubt.code == DPKG_INTERRUPTED) {
+        let judgement = Judgement::fail("dpkg was interrupted: packages are installed by half");
+        let evidence = Evidence::of(&journal.path).observed(&journal.what);
+        return look.one(Subject::node(), judgement.with(evidence));
+    }
     let what = |package: &Package| match package.state {
         PackageState::HalfInstalled => Some("its installation was begun and not finished"),
         PackageState::Unpacked => Some("it is unpacked and not configured: it may run with nothing set up"),

@@ -106,6 +106,19 @@ impl Tree {
         }
     }
 
+    /// The first setting of that name or below it.
+    pub fn first_below(&self, name: &str) -> Option<&Setting> {
+        let node = tags(name).into_iter().try_fold(&self.root, |node, tag| node.child(tag))?;
+        let mut waiting = vec![node];
+        while let Some(node) = waiting.pop() {
+            if node.setting.is_some() {
+                return node.setting.as_ref();
+            }
+            waiting.extend(node.children.iter().rev());
+        }
+        None
+    }
+
     fn set(&mut self, name: &str, setting: Setting) {
         let mut node = Some(&mut self.root);
         for tag in tags(name) {

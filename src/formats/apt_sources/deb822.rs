@@ -12,8 +12,14 @@ use crate::formats::tag_file::{self, Comments, Stanza};
 use crate::formats::{Issue, apt_text::AptVersion};
 
 /// Fields that are lists, with the option of the same meaning.
-const LISTS: [(&str, &str); 3] =
-    [("Architectures", "arch"), ("Architectures-Add", "arch+"), ("Architectures-Remove", "arch-")];
+const LISTS: [(&str, &str); 6] = [
+    ("Architectures", "arch"),
+    ("Architectures-Add", "arch+"),
+    ("Architectures-Remove", "arch-"),
+    ("Targets", "target"),
+    ("Targets-Add", "target+"),
+    ("Targets-Remove", "target-"),
+];
 /// Fields that are single values, with the option of the same meaning.
 const VALUES: [(&str, &str); 7] = [
     ("Trusted", "trusted"),

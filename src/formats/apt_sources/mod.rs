@@ -76,6 +76,8 @@ pub struct Entry {
     pub component: Option<String>,
     /// Which architectures are asked for.
     pub architectures: Architectures,
+    /// The list of packages is among the targets that are asked for (`target`, `Targets`); by default it is.
+    pub targets_packages: bool,
     /// `trusted`: yes accepts unsigned archives, no distrusts signed ones; default by signature.
     pub trusted: Option<bool>,
     /// `signed-by`: the only keys accepted; default all of trusted.gpg and trusted.gpg.d.
@@ -110,6 +112,11 @@ impl Entry {
     /// URI of the folder of the archive's Release file.
     pub fn release_uri(&self) -> String {
         release_uri(&self.uri, &self.suite)
+    }
+
+    /// Whether it brings packages that are installed, not sources to build.
+    pub fn brings_packages(&self) -> bool {
+        self.source_type == SourceType::Deb && self.targets_packages
     }
 
     /// Bytes the entry takes, roughly.

@@ -9,6 +9,8 @@ use crate::formats::apt_text::{self, boolean, is_space, split};
 
 /// Line that starts a key block inside `Signed-By`.
 const KEY_BLOCK: &str = "-----BEGIN PGP PUBLIC KEY BLOCK-----";
+/// The target that is the list of packages.
+const PACKAGES: &str = "Packages";
 /// Hex digits of a fingerprint.
 const FINGERPRINT: usize = 40;
 
@@ -141,6 +143,12 @@ impl Options {
         self.get(name).map_or(0, |text| u64::try_from(apt_text::number(text, 10).0).unwrap_or(u64::MAX))
     }
 
+    /// Whether the list of packages is asked for: `target` names others instead, `target-` takes it away.
+    fn targets_packages(&self) -> bool {
+        let has = |name: &str| self.list(name).map(|list| list.iter().any(|target| target == PACKAGES));
+        (has("target").unwrap_or(true) || has("target+") == Some(true)) && has("target-") != Some(true)
+    }
+
     /// An entry with these options and everything else still empty; `None` when `signed-by` is refused.
     pub(super) fn entry(&self, source_type: SourceType, line: u32, context: &Context<'_>) -> Option<Entry> {
         let signed_by = match self.get("signed-by") {
@@ -159,6 +167,7 @@ impl Options {
                 add: self.list("arch+").unwrap_or_default(),
                 remove: self.list("arch-").unwrap_or_default(),
             },
+            targets_packages: self.targets_packages(),
             trusted: self.strict("trusted"),
             signed_by,
             allow_insecure: self.switch("allow-insecure"),

@@ -150,6 +150,11 @@ pub fn of_archive(
     Some(priority)
 }
 
+/// The priority of what is installed, as [`priority`] tells that of an archive.
+pub fn of_installed(default_release: Option<&Setting>, preferences: &Preferences) -> Option<Priority> {
+    for_most(&Archive::status_file(), INSTALLED_PIN, default_release, preferences)
+}
+
 /// The priority of an archive without `NotAutomatic` for most packages: a record whose pattern stands for all of them
 /// counts. `None` where a pattern is not understood here.
 pub fn priority(
@@ -157,7 +162,16 @@ pub fn priority(
     default_release: Option<&Setting>,
     preferences: &Preferences,
 ) -> Option<Priority> {
-    let general = of_archive(archive, DEFAULT_PIN, default_release, preferences)?;
+    for_most(archive, DEFAULT_PIN, default_release, preferences)
+}
+
+fn for_most(
+    archive: &Archive,
+    default: i16,
+    default_release: Option<&Setting>,
+    preferences: &Preferences,
+) -> Option<Priority> {
+    let general = of_archive(archive, default, default_release, preferences)?;
     if general.value == NEVER {
         return Some(general);
     }

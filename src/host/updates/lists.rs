@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use super::reading;
 use super::unpack::{ENDINGS, Packing};
 use crate::formats::apt_match::Archive;
-use crate::formats::apt_sources::{Entry, SourceType, Uri};
+use crate::formats::apt_sources::{Entry, Uri};
 use crate::formats::package_list::Stanza;
 use crate::formats::release_file::{DEFAULT_PIN, ReleaseFile};
 use crate::host::apt::repository::{Part, Repository, Vendor};
@@ -19,6 +19,10 @@ pub const LISTS: &str = "/var/lib/apt/lists";
 
 /// Architecture of packages that are for all of them.
 const ALL: &str = "all";
+
+/// `Origin` and `Label` of the archives with security updates of Debian: its own, and that of Freexian for releases
+/// Debian has given up.
+const SECURITY: [(&str, &str); 2] = [("Debian", "Debian-Security"), ("Freexian", "ELTS")];
 
 /// Whether a list could be read.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -64,9 +68,13 @@ impl List {
         matches!(self.state, State::Read | State::Damaged(_))
     }
 
-    /// Whether it brings security updates of Debian; the archive itself says so.
+    /// Whether it brings security updates of Debian: the archive itself says so, or the source is named so.
     pub fn is_security(&self) -> bool {
-        self.archive.origin == "Debian" && self.archive.label == "Debian-Security"
+        self.says_security() || named_security(self)
+    }
+
+    fn says_security(&self) -> bool {
+        SECURITY.contains(&(self.archive.origin.as_str(), self.archive.label.as_str()))
     }
 
     /// The source as people write it.
@@ -89,7 +97,7 @@ struct Target<'s> {
 fn targets<'s>(sources: &'s AptSources, architectures: &[String]) -> Vec<Target<'s>> {
     let mut seen = BTreeSet::new();
     let mut targets = Vec::new();
-    for source in sources.used().filter(|source| source.entry.source_type == SourceType::Deb) {
+    for source in sources.used().filter(|source| source.entry.brings_packages()) {
         let asked = source.entry.architectures.resolve(architectures);
         let mut add = |path: String, architecture: &str| {
             if seen.insert(source.entry.list_file(&path)) {
@@ -110,14 +118,14 @@ fn targets<'s>(sources: &'s AptSources, architectures: &[String]) -> Vec<Target<
     targets
 }
 
-/// Reads every list; `each` is called with the number of the list.
+/// Reads every list; `each` is called with the number of the list, and says whether it could take the version.
 pub(super) fn read(
     host: &Host,
     gather: &mut Gather<'_>,
     sources: &AptSources,
     architectures: &[String],
     wanted: &dyn Fn(&str) -> bool,
-    each: &mut dyn FnMut(usize, &Stanza<'_>),
+    each: &mut dyn FnMut(usize, &Stanza<'_>) -> bool,
 ) -> Vec<List> {
     let names: BTreeSet<String> = gather.folder(LISTS).into_iter().map(|entry| entry.name).collect();
     let mut releases: BTreeMap<String, Option<ReleaseFile>> = BTreeMap::new();
@@ -133,8 +141,22 @@ pub(super) fn read(
             list.path = format!("{LISTS}/{name}{ending}");
             let number = lists.len();
             let size = release.as_ref().and_then(|release| release.lists.get(&target.path)).copied();
-            let mut hand_over = |stanza: &Stanza<'_>| each(number, stanza);
+            let mut damage = None;
+            let mut hand_over = |stanza: &Stanza<'_>| {
+                let what = if is_foreign(stanza, &target.architecture) {
+                    "has packages of another architecture"
+                } else if each(number, stanza) {
+                    return;
+                } else {
+                    "has more versions of packages than are looked at here"
+                };
+                damage.get_or_insert(what);
+            };
             read_one(host, &mut list, *packing, size, wanted, &mut hand_over);
+            let unchecked = release.as_ref().and_then(|release| unchecked(release, size, &list));
+            if let (State::Read, Some(what)) = (&list.state, damage.or(unchecked)) {
+                list.state = State::Damaged(what.to_owned());
+            }
         } else {
             list.path = format!("{LISTS}/{name}");
             list.state = absence(&target, release.as_ref());
@@ -207,6 +229,22 @@ fn read_one(
     }
 }
 
+/// Whether a version is not for the architecture of its list. An exact path has one list for all of them.
+fn is_foreign(stanza: &Stanza<'_>, architecture: &str) -> bool {
+    !architecture.is_empty() && !["", ALL, architecture].contains(&stanza.architecture)
+}
+
+/// Why the size of a list that was read cannot be compared, where it should be possible.
+fn unchecked(release: &ReleaseFile, size: Option<u64>, list: &List) -> Option<&'static str> {
+    if release.clearsigned && !release.whole {
+        return Some("has a Release file that was cut short: whether the list is whole is not known");
+    }
+    // Some archives of others only name packed lists.
+    let tells_sizes = !release.lists.is_empty() || (release.clearsigned && list.is_security());
+    (tells_sizes && size.is_none())
+        .then_some("is not named by its Release file: whether it is whole is not known")
+}
+
 /// Why a list is not there. Only a Release file that is known to be whole can say that the archive has none.
 fn absence(target: &Target<'_>, release: Option<&ReleaseFile>) -> State {
     let Some(release) = release else {
@@ -234,7 +272,7 @@ fn doubt(list: &List) -> Option<Doubt> {
         State::Read if !list.has_release_file => {
             "has no Release file beside it: whether it brings security updates is not known".to_owned()
         }
-        State::Read if named_security(list) && !list.is_security() => {
+        State::Read if named_security(list) && !list.says_security() => {
             "is named as Debian's security archive, and its Release file does not say that it is".to_owned()
         }
         State::Read | State::NotOffered => return None,

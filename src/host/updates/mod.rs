@@ -23,9 +23,10 @@ use crate::formats::dpkg_status::{Package, State as PackageState, Status, Want};
 use crate::formats::package_list::Stanza;
 
 pub use lists::{LISTS, List, State};
+pub use policy::PIN_NOT_UNDERSTOOD;
 pub use unpack::Packing;
 
-use policy::{Policy, Version};
+use policy::{Found, Policy, Version};
 
 /// The architectures dpkg was told of besides its own, one a line.
 const ARCHITECTURES: &str = "/var/lib/dpkg/arch";
@@ -40,6 +41,9 @@ const ELSEWHERE: [&str; 7] = [
     "Dir::Etc::main",
     "APT::Architecture",
 ];
+
+/// Settings that change, by what stands below them, which lists and sources apt reads.
+const OTHER_LISTS: [&str; 2] = ["Acquire::IndexTargets::deb::Packages", "Dir::Ignore-Files-Silently"];
 
 #[derive(Default)]
 pub(super) struct Facts {
@@ -107,14 +111,21 @@ pub struct Updates {
 }
 
 impl Updates {
-    /// The newest date any archive gave its Release file: when the lists were last known to be fresh.
-    pub fn fetched(&self) -> Option<Timestamp> {
-        self.lists.iter().filter_map(|list| list.date).max()
+    /// The list that was longest ago known to be fresh, by the date of its archive's Release file. Those with
+    /// security updates count; without one of them that was read, all do: other archives are dated anew only
+    /// when something changes.
+    pub fn oldest_list(&self) -> Option<&List> {
+        let security = || self.lists.iter().filter(|list| list.is_security() && list.was_read());
+        let dated = |list: &&List| list.date.is_some();
+        if security().next().is_some() {
+            return security().filter(dated).min_by_key(|list| list.date);
+        }
+        self.lists.iter().filter(dated).min_by_key(|list| list.date)
     }
 
     /// Whole hours since then; none for a date in the future or without any.
     pub fn lists_age_hours(&self, now: Timestamp) -> Option<i64> {
-        let hours = now.duration_since(self.fetched()?).as_hours();
+        let hours = now.duration_since(self.oldest_list()?.date?).as_hours();
         (hours >= 0).then_some(hours)
     }
 
@@ -142,20 +153,21 @@ impl Host {
             let what = "makes apt go by other files than those that are read here";
             gather.doubt(Doubt::at(&setting.file, setting.line, what));
         }
+        for setting in OTHER_LISTS.iter().filter_map(|name| conf.tree.first_below(name)) {
+            let what = "makes apt go by other lists than those that are read here";
+            gather.doubt(Doubt::at(&setting.file, setting.line, what));
+        }
         let architectures = architectures(gather, conf, sources)?;
         let mut installed = installed(packages, &sources.native);
         let status = self.status_versions(gather, &installed, &sources.native);
-        let mut found: Vec<(usize, String, String, Version)> = Vec::new();
+        let mut found = Found::default();
         let lists = lists::read(
             self,
             gather,
             sources,
             &architectures,
             &|name| installed.contains_key(name),
-            &mut |list, stanza| {
-                let architecture = native_of(stanza.architecture, &sources.native).to_owned();
-                found.push((list, stanza.package.to_owned(), architecture, Version::of(stanza)));
-            },
+            &mut |list, stanza| found.push(list, stanza, native_of(stanza.architecture, &sources.native)),
         );
         if !lists.iter().any(List::was_read) {
             return Err(Stop::unknown(
@@ -163,11 +175,9 @@ impl Host {
                 "has no list of a configured source: what is pending is not known; run `apt update`",
             ));
         }
-        for (list, name, architecture, mut version) in found {
-            version.lists.push(list);
-            let package = installed.get_mut(&name).into_iter().flatten();
-            for package in package.filter(|package| package.architecture == architecture) {
-                policy::merge(&mut package.versions, version.clone());
+        for (name, packages) in &mut installed {
+            for package in packages {
+                package.versions = found.take(name, &package.architecture);
             }
         }
         let default_release = conf.tree.find(DEFAULT_RELEASE).filter(|setting| !setting.value.is_empty());

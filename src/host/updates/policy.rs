@@ -4,6 +4,7 @@
 //! (`MergeListVersion`) and `apt-pkg/versionmatch.cc` of 2.2.4, 2.6.1 and 3.0.3.
 
 use std::cmp::Ordering;
+use std::collections::BTreeMap;
 
 use super::lists::List;
 use crate::formats::apt_conf::Setting;
@@ -14,6 +15,9 @@ use crate::formats::package_list::{Fingerprint, Stanza};
 use crate::host::Doubt;
 use crate::host::apt::Preferences;
 use crate::host::apt::priority::{INSTALLED_PIN, NEVER, Named, Priority, number, of_archive};
+
+/// Code of a doubt about a pin or a default release: another version may be the candidate than the one told.
+pub const PIN_NOT_UNDERSTOOD: &str = "pin-not-understood";
 
 /// From this priority on apt goes back to older versions.
 const DOWNGRADE: i16 = 1000;
@@ -48,10 +52,40 @@ impl Version {
         Self { text: text.to_owned(), source, print: None, lists: Vec::new(), installed: false }
     }
 
-    fn is(&self, other: &Self) -> bool {
-        let same = self.print.zip(other.print).is_none_or(|(this, other)| this.same(other));
-        same && compare(&self.text, &other.text).is_eq()
+    fn has_print_of(&self, other: &Self) -> bool {
+        self.print.zip(other.print).is_none_or(|(this, other)| this.same(other))
     }
+
+    fn is(&self, other: &Self) -> bool {
+        self.has_print_of(other) && compare(&self.text, &other.text).is_eq()
+    }
+
+    /// Bytes it takes, roughly.
+    fn size(&self) -> usize {
+        let (name, number) = &self.source;
+        [&self.text, name, number]
+            .into_iter()
+            .fold(size_of::<Self>(), |sum, text| sum.saturating_add(text.len()))
+    }
+}
+
+/// The versions of a package, newest first; what apt takes for the same version is one, with the lists of all.
+fn merged(mut found: Vec<Version>) -> Vec<Version> {
+    found.sort_by(|one, other| compare(&other.text, &one.text));
+    let mut versions: Vec<Version> = Vec::with_capacity(found.len());
+    // Where those of the number at hand begin.
+    let mut begin = 0;
+    for version in found {
+        if versions.last().is_some_and(|last| compare(&last.text, &version.text).is_ne()) {
+            begin = versions.len();
+        }
+        let of_number = versions.get_mut(begin..).unwrap_or_default();
+        match of_number.iter_mut().find(|known| known.has_print_of(&version)) {
+            Some(known) => known.lists.extend(version.lists),
+            None => versions.push(version),
+        }
+    }
+    versions
 }
 
 /// Puts a version among those of its package, newest first; one that is there already gets the lists of the new one.
@@ -64,6 +98,40 @@ pub(super) fn merge(versions: &mut Vec<Version>, new: Version) {
     let newer = |known: &Version| compare(&known.text, &new.text) != Ordering::Less;
     let place = versions.iter().position(|known| !newer(known)).unwrap_or(versions.len());
     versions.insert(place, new);
+}
+
+/// Versions of one package and architecture that are looked at. Debian's lists have a handful.
+const VERSIONS: usize = 2000;
+
+/// Bytes the versions of all packages may take.
+const ROOM: usize = 64 << 20;
+
+/// The versions the lists have of installed packages, by name and architecture; no more than there is room for.
+#[derive(Default)]
+pub(super) struct Found {
+    versions: BTreeMap<(String, String), Vec<Version>>,
+    size: usize,
+}
+
+impl Found {
+    /// Takes a version of a list; false where there is no room for it.
+    pub(super) fn push(&mut self, list: usize, stanza: &Stanza<'_>, architecture: &str) -> bool {
+        let key = (stanza.package.to_owned(), architecture.to_owned());
+        let known = self.versions.entry(key).or_default();
+        let version = Version { lists: vec![list], ..Version::of(stanza) };
+        self.size = self.size.saturating_add(version.size());
+        let fits = known.len() < VERSIONS && self.size <= ROOM;
+        if fits {
+            known.push(version);
+        }
+        fits
+    }
+
+    /// Those of one package, merged.
+    pub(super) fn take(&mut self, name: &str, architecture: &str) -> Vec<Version> {
+        let found = self.versions.remove(&(name.to_owned(), architecture.to_owned()));
+        found.map(merged).unwrap_or_default()
+    }
 }
 
 /// A record that names packages.
@@ -111,16 +179,6 @@ pub(super) struct Policy {
     native: String,
 }
 
-/// The archive apt takes dpkg's status file for. It is of no architecture.
-fn status_file() -> Archive {
-    Archive {
-        component: "now".to_owned(),
-        architecture: Some(String::new()),
-        is_status_file: true,
-        ..Archive::default()
-    }
-}
-
 impl Policy {
     /// Reads the pins; what is not understood is left out and doubted.
     pub(super) fn new(
@@ -134,23 +192,21 @@ impl Policy {
             of_archive(archive, default, default_release, preferences).map_or_else(
                 || {
                     let what = "has a pin or a default release with a pattern that is not understood here";
-                    doubts.push(Doubt::about("/etc/apt", what));
+                    doubts.push(Doubt::about("/etc/apt", what).coded(PIN_NOT_UNDERSTOOD));
                     default
                 },
                 |Priority { value, .. }| value,
             )
         };
-        let installed = priority(&status_file(), INSTALLED_PIN);
+        let installed = priority(&Archive::status_file(), INSTALLED_PIN);
         let values = lists.iter().map(|list| priority(&list.archive, list.default_pin)).collect();
         let mut rules = Vec::new();
         for (path, record) in preferences.records.iter().filter(|(_, record)| !record.packages.is_empty()) {
-            match rule(record, lists) {
-                Some(rule) => rules.push(rule),
-                None => doubts.push(Doubt::at(
-                    path,
-                    record.line,
-                    "a pin with a pattern that is not understood here: it is left out",
-                )),
+            if let Some(rule) = rule(record, lists) {
+                rules.push(rule);
+            } else {
+                let what = "a pin with a pattern that is not understood here: it is left out";
+                doubts.push(Doubt::at(path, record.line, what).coded(PIN_NOT_UNDERSTOOD));
             }
         }
         Self { rules, lists: values, installed, native: native.to_owned() }
@@ -189,7 +245,7 @@ impl Policy {
 fn rule(record: &Record, lists: &[List]) -> Option<Rule> {
     let of_archives = |matches: &dyn Fn(&Archive) -> Option<bool>| {
         let lists: Option<Vec<bool>> = lists.iter().map(|list| matches(&list.archive)).collect();
-        Some(Matcher::Lists(lists?, matches(&status_file())?))
+        Some(Matcher::Lists(lists?, matches(&Archive::status_file())?))
     };
     let pin = match &record.pin {
         Pin::Release(data) => of_archives(&|archive| apt_match::release(data, archive))?,
@@ -226,5 +282,35 @@ impl Rule {
                 Matcher::Version(number) => number.matches(&version.text),
                 Matcher::SourceVersion(number) => number.matches(&version.source.1),
             }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn version(text: &str, size: u64, list: usize) -> Version {
+        let stanza = format!("Package: a\nVersion: {text}\nSize: {size}\n");
+        Version { lists: vec![list], ..Version::of(&Stanza::parse(stanza.as_bytes())) }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(256))]
+
+        #[test]
+        fn merging_all_at_once_is_merging_one_by_one(found in prop::collection::vec(("[12](\\.0)?", 0_u64..3), 0..10)) {
+            let found: Vec<Version> =
+                found.iter().enumerate().map(|(list, (text, size))| version(text, *size, list)).collect();
+            let mut one_by_one = Vec::new();
+            for version in found.clone() {
+                merge(&mut one_by_one, version);
+            }
+            let told = |versions: Vec<Version>| -> Vec<_> {
+                versions.into_iter().map(|version| (version.text, version.lists)).collect()
+            };
+            prop_assert_eq!(told(merged(found)), told(one_by_one));
+        }
     }
 }

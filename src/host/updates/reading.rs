@@ -2,6 +2,8 @@
 
 use std::io::{ErrorKind, Read};
 
+use memchr::memmem::Finder;
+
 use super::unpack::{Packing, read_some, unpacked};
 use crate::files::{Files, Trouble};
 use crate::formats::package_list::{Cutter, STANZA_LIMIT, Stanza, leading_name};
@@ -40,12 +42,25 @@ pub(super) fn read(
     })
 }
 
-#[derive(Default)]
 struct Window {
     bytes: Vec<u8>,
     filled: usize,
     content: Content,
     cutter: Cutter,
+    /// Finds a name that does not begin the stanza.
+    again: Finder<'static>,
+}
+
+impl Default for Window {
+    fn default() -> Self {
+        Self {
+            bytes: Vec::new(),
+            filled: 0,
+            content: Content::default(),
+            cutter: Cutter::default(),
+            again: Finder::new(b"\nPackage:"),
+        }
+    }
 }
 
 impl Window {
@@ -117,13 +132,16 @@ impl Window {
 
     fn cut(&mut self, at_end: bool, wanted: &dyn Fn(&str) -> bool, each: &mut dyn FnMut(&Stanza<'_>)) {
         let mut taken: usize = 0;
-        let mut damaged = false;
+        let (mut damaged, mut joined) = (false, false);
         while let Some((stanza, count)) =
             self.cutter.next(self.bytes.get(taken..self.filled).unwrap_or_default(), at_end)
         {
             taken = taken.saturating_add(count);
             let name = leading_name(stanza).and_then(|name| std::str::from_utf8(name).ok());
-            if name.is_some_and(|name| !name.is_empty() && !wanted(name)) {
+            // The end of a stanza may be lost; apt goes by the last name.
+            let has_two = name.is_some() && self.again.find(stanza).is_some();
+            joined |= has_two;
+            if !has_two && name.is_some_and(|name| !name.is_empty() && !wanted(name)) {
                 self.content.stanzas = self.content.stanzas.saturating_add(1);
                 continue;
             }
@@ -138,6 +156,9 @@ impl Window {
         }
         self.bytes.copy_within(taken.min(self.filled)..self.filled, 0);
         self.filled = self.filled.saturating_sub(taken);
+        if joined {
+            self.damage("has two packages in one stanza: apt takes the last");
+        }
         if damaged {
             self.damage("has a stanza that is no version of a package");
         }

@@ -147,7 +147,52 @@ fn an_archive_that_has_no_such_list_leaves_no_doubt() {
     assert_eq!(states(told(tree.clone())), [State::Read, none.clone(), State::Missing, none.clone()]);
     // What is cut off may have named it.
     tree.insert(SECURITY_RELEASE, Node::file(release("").replace("-----BEGIN PGP SIGNATURE-----\n", "")));
-    assert_eq!(states(told(tree)), [State::Read, none.clone(), State::Missing, none]);
+    let states = states(told(tree));
+    assert!(matches!(&states[0], State::Damaged(what) if what.contains("Release file that was cut short")));
+    assert_eq!(states[1..], [none.clone(), State::Missing, none]);
+}
+
+#[test]
+fn a_list_whose_size_nobody_tells_is_a_doubt() {
+    let release = |table: &str| {
+        format!(
+            "-----BEGIN PGP SIGNED MESSAGE-----\nHash: SHA512\n\nOrigin: Debian\nLabel: Debian-Security\nArchitectures: amd64\n{table}-----BEGIN PGP SIGNATURE-----\n"
+        )
+    };
+    for table in ["", "SHA256:\n 00 9 contrib/binary-amd64/Packages\n"] {
+        let mut tree = tree();
+        tree.insert(SECURITY_RELEASE, Node::file(release(table)));
+        assert!(doubts(&told(tree)).iter().any(|doubt| doubt.contains("not named by its Release file")));
+    }
+}
+
+#[test]
+fn packages_of_another_architecture_are_a_doubt() {
+    let fact = with_list("", "Package: a\nVersion: 2\nArchitecture: arm64\n\n");
+    assert_eq!(doubts(&fact), ["has packages of another architecture"]);
+}
+
+#[test]
+fn more_versions_than_anybody_has_are_a_doubt() {
+    let version = |n: u32| format!("Package: a\nVersion: {n}\nArchitecture: amd64\n\n");
+    let fact = with_list("", (0..6000).map(version).collect::<String>());
+    assert_eq!(doubts(&fact), ["has more versions of packages than are looked at here"]);
+    assert_eq!(fact.value.unwrap().upgradable[0].candidate, "1999");
+}
+
+#[test]
+fn the_age_is_that_of_the_oldest_list_with_security_updates() {
+    let mut tree = tree();
+    let sources = "deb http://security.debian.org/debian-security trixie-security main\ndeb http://deb.debian.org/debian trixie main\n";
+    tree.insert("/etc/apt/sources.list", Node::file(sources));
+    tree.insert(MAIN, Node::file(LIST));
+    for (date, hours) in [("Sat, 21 Nov 2026", 12), ("Thu, 19 Nov 2026", 12)] {
+        let release = format!("Origin: Debian\nLabel: Debian\nCodename: trixie\nDate: {date} 00:12:42 UTC\n");
+        tree.insert("/var/lib/apt/lists/deb.debian.org_debian_dists_trixie_InRelease", Node::file(release));
+        let updates = told(tree.clone()).value.unwrap();
+        assert_eq!(updates.lists_age_hours("2026-11-20T12:12:42Z".parse().unwrap()), Some(hours), "{date}");
+        assert!(updates.oldest_list().unwrap().is_security());
+    }
 }
 
 #[test]
@@ -198,6 +243,16 @@ fn a_plain_list_that_was_cut_short_is_a_doubt() {
     );
     tree.insert(SECURITY_RELEASE, Node::file(table));
     assert!(doubts(&told(tree))[0].contains("it was cut short or is of another day"));
+}
+
+#[test]
+fn a_lost_separator_hides_no_package() {
+    for separator in ["", " \n"] {
+        let fact =
+            with_list("", format!("Package: other\nVersion: 1\nArchitecture: amd64\n{separator}{LIST}"));
+        assert_eq!(names(&fact), ["a"], "{separator:?}");
+        assert_eq!(doubts(&fact), ["has two packages in one stanza: apt takes the last"]);
+    }
 }
 
 #[test]
@@ -280,6 +335,29 @@ fn settings_that_lead_elsewhere_are_a_doubt() {
     let mut tree = tree();
     tree.insert("/etc/apt/apt.conf", Node::file("Dir::State::lists \"/srv/lists\";\n"));
     assert!(told(tree).doubts.iter().any(|doubt| doubt.what.contains("other files")));
+}
+
+#[test]
+fn settings_that_change_the_lists_are_a_doubt() {
+    for conf in [
+        "Acquire::IndexTargets::deb::Packages::MetaKey \"x\";\n",
+        "Dir::Ignore-Files-Silently { \"security\\.list$\"; };\n",
+    ] {
+        let mut tree = tree();
+        tree.insert("/etc/apt/apt.conf", Node::file(conf));
+        assert!(told(tree).doubts.iter().any(|doubt| doubt.what.contains("other lists")), "{conf}");
+    }
+}
+
+#[test]
+fn a_source_that_asks_for_no_packages_has_no_list() {
+    for option in ["target=Sources", "target-=Packages"] {
+        let mut tree = tree();
+        let source =
+            format!("deb [{option}] http://security.debian.org/debian-security trixie-security main\n");
+        tree.insert("/etc/apt/sources.list", Node::file(source));
+        assert!(matches!(told(tree).value, Err(Stop::Unknown(_))), "{option}");
+    }
 }
 
 proptest! {
