@@ -1,3 +1,4 @@
+mod broken;
 mod outward;
 mod properties;
 mod statements;
