@@ -62,3 +62,51 @@ fn a_lost_call_clears_no_mark() {
     assert!(leaks(&broken, "GROUP lock\nGROUP lock -i vmbr0\n"));
     assert!(!leaks(&broken, "GROUP lock -i vmbr0\n"));
 }
+
+#[test]
+fn a_set_as_source_leaves_the_other_family_without_its_destination_under_nftables() {
+    let text = |rules: &str| {
+        format!(
+            "{ON}[ALIASES]\nweb 192.0.2.11\n[IPSET partners]\n203.0.113.0/24\n2001:db8:5::/48\n[RULES]\n{rules}"
+        )
+    };
+    for dest in ["192.0.2.11", "dc/web"] {
+        let accept = text(&format!("IN ACCEPT -source +dc/partners -dest {dest} -p tcp -dport 8443\n"));
+        assert_eq!(nft(&accept, "", "2001:db8:5::4", 8443), told("ACCEPT", "cluster.fw:9"), "{dest}");
+        assert_eq!(nft(&accept, "", "2001:db8:6::4", 8443), told("DROP", "policy"), "{dest}");
+        assert_eq!(
+            nft(&accept, "", "203.0.113.4", 8443),
+            told("DROP", "policy"),
+            "{dest} is no address of the node"
+        );
+        assert_eq!(on(&accept, "", "2001:db8:5::4", 8443), told("DROP", "policy"), "{dest}");
+        let drop =
+            text(&format!("IN DROP -source +dc/partners -dest {dest}\nIN ACCEPT -p tcp -dport 8443\n"));
+        assert_eq!(nft(&drop, "", "2001:db8:5::4", 8443), told("DROP", "cluster.fw:9"), "{dest}");
+        assert_eq!(nft(&drop, "", "203.0.113.4", 8443), told("ACCEPT", "cluster.fw:10"), "{dest}");
+    }
+    let own = text("IN ACCEPT -source +dc/partners -dest 192.0.2.10 -p tcp -dport 8443\n");
+    assert_eq!(nft(&own, "", "203.0.113.4", 8443), told("ACCEPT", "cluster.fw:9"));
+    let turned = text("IN ACCEPT -source 203.0.113.0/24 -dest +dc/partners -p tcp -dport 8443\n");
+    assert_eq!(nft(&turned, "", "2001:db8:5::4", 8443), told("DROP", "policy"), "one rule of one family");
+}
+
+#[test]
+fn a_group_that_calls_a_later_one_or_itself_keeps_nftables_from_loading() {
+    let text = |first: &str, second: &str, body: &str| {
+        cluster(&format!(
+            "[group {first}]\n{body}GROUP {second}\n[group zz]\nIN DROP -p tcp -dport 8443\n[RULES]\nGROUP aa\n"
+        ))
+    };
+    let refused = |text: &str| nft(text, "", "203.0.113.1", 8443) == told("ACCEPT", "ruleset-refused");
+    assert!(refused(&text("aa", "zz", "")));
+    assert!(refused(&text("aa", "aa", "")));
+    assert!(!refused(&text("aa", "zz", "").replace("GROUP zz", "|GROUP zz")), "a rule that is off");
+    let earlier = cluster(
+        "[group aa]\nIN DROP -p tcp -dport 8443\n[group zz]\nGROUP aa\n[RULES]\nGROUP zz\nIN ACCEPT\n",
+    );
+    assert_eq!(nft(&earlier, "", "203.0.113.1", 8443), told("DROP", "cluster.fw:4"));
+    let unused = text("aa", "zz", "");
+    let off = host(&unused, "[OPTIONS]\nnftables: 1\nenable: 0\n", &[NFT]);
+    assert!(off.reach(0).load_failed().is_none(), "no group is made where nothing is filtered");
+}
