@@ -110,3 +110,26 @@ fn a_group_that_calls_a_later_one_or_itself_keeps_nftables_from_loading() {
     let off = host(&unused, "[OPTIONS]\nnftables: 1\nenable: 0\n", &[NFT]);
     assert!(off.reach(0).load_failed().is_none(), "no group is made where nothing is filtered");
 }
+
+#[test]
+fn a_unit_that_does_not_start_is_a_doubt_about_every_rule() {
+    let wants = "/etc/systemd/system/multi-user.target.wants/";
+    let doubts = |cluster: &str, links: &[(&str, &str)]| {
+        let mut tree = Tree::default();
+        tree.insert("/etc/pve/.members", Node::file("{\"nodename\": \"pve1\", \"version\": 0}\n"));
+        tree.insert("/etc/pve/firewall/cluster.fw", Node::file(cluster));
+        tree.insert("/etc/pve/nodes/pve1/host.fw", Node::file("[OPTIONS]\n"));
+        tree.insert(&format!("{wants}ssh.service"), Node::link("/usr/lib/systemd/system/ssh.service"));
+        for (path, target) in links {
+            tree.insert(path, Node::link(*target));
+        }
+        let host = Host::new(Files::memory(tree), None, Some(Release::Pve9));
+        let all = host.reach(0).doubts().into_iter().map(|doubt| doubt.to_string());
+        all.filter(|doubt| doubt.contains("pve-firewall.service")).count()
+    };
+    let started = format!("{wants}pve-firewall.service");
+    let started = (started.as_str(), "/usr/lib/systemd/system/pve-firewall.service");
+    let masked = ("/etc/systemd/system/pve-firewall.service", "/dev/null");
+    assert_eq!((doubts(ON, &[]), doubts(ON, &[started]), doubts(ON, &[started, masked])), (1, 0, 1));
+    assert_eq!(doubts("", &[masked]), 0, "nothing is to be loaded");
+}
