@@ -227,21 +227,6 @@ pub fn network(text: &str) -> Option<Cidr> {
     Some(Cidr { address, prefix: prefix(bits)? }).filter(|cidr| cidr.is_possible())
 }
 
-/// The route of a command `ip route add NETWORK … [dev INTERFACE]` of the interface `own`, and where it leads.
-pub fn added_route(command: &str, own: &str) -> Option<(Cidr, String)> {
-    let words: Vec<&str> = command.split_whitespace().collect();
-    let mut words = words.iter().skip_while(|word| !matches!(**word, "route" | "r" | "ro"));
-    words.next()?;
-    words.next().filter(|word| matches!(**word, "add" | "replace" | "append" | "a"))?;
-    let mut network_word = words.next()?;
-    if matches!(*network_word, "unicast") {
-        network_word = words.next()?;
-    }
-    let network = network(network_word)?;
-    let interface = words.skip_while(|word| **word != "dev").nth(1).copied().unwrap_or(own);
-    Some((network, interface.to_owned()))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -318,19 +303,12 @@ mod tests {
     }
 
     #[test]
-    fn networks_and_added_routes_are_read_in_all_writings() {
+    fn networks_are_read_in_all_writings() {
         let shown = |text: &str| network(text).map(|cidr| cidr.to_string());
         assert_eq!(shown("192.0.2.10/24").as_deref(), Some("192.0.2.10/24"));
         assert_eq!(shown("10.1.2.3/255.255.0.0").as_deref(), Some("10.1.2.3/16"));
         assert_eq!(shown("2001:db8::1").as_deref(), Some("2001:db8::1"));
         assert_eq!((shown("here"), shown("10.0.0.1/33"), prefix("255.255.255.0")), (None, None, Some(24)));
-        let route = |text: &str| added_route(text, "vmbr0").map(|(network, to)| format!("{network} {to}"));
-        assert_eq!(route("ip route add 10.0.0.0/8 via 192.0.2.2").as_deref(), Some("10.0.0.0/8 vmbr0"));
-        assert_eq!(
-            route("/sbin/ip -4 r replace 10.9.0.0/16 dev vmbr1").as_deref(),
-            Some("10.9.0.0/16 vmbr1")
-        );
-        assert_eq!((route("ip route del 10.0.0.0/8"), route("ip link set vmbr0 up")), (None, None));
     }
 
     /// What ifupdown2 does before it looks at lines.

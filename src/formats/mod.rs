@@ -43,6 +43,7 @@ pub mod modprobe_conf;
 pub mod module_list;
 pub mod mount_options;
 pub mod mountinfo;
+pub mod network_command;
 pub mod node_config;
 mod nss_files;
 pub mod openssl_ciphers;

@@ -340,14 +340,7 @@ impl<'h> Table<'_, 'h> {
         }
         all.extend(self.host.guests().doubts.iter().cloned());
         for guest in self.reach.guests() {
-            all.extend(guest.config.doubts.iter().cloned());
-            let files = self.host.guest_firewalls().value.as_ref().ok();
-            all.extend(
-                files
-                    .and_then(|files| files.get(&guest.vmid))
-                    .into_iter()
-                    .flat_map(|fact| fact.doubts.clone()),
-            );
+            all.extend(self.reach.doubts_of(guest));
         }
         all.sort();
         all.dedup();

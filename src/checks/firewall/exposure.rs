@@ -426,20 +426,19 @@ pub(crate) fn local_network_too_wide(look: &Look<'_>) -> Judged {
     let shorter = |set: &AddressSet, v4: u32, v6: u32| {
         set.networks().iter().any(|cidr| cidr.prefix < if cidr.address.is_ipv4() { v4 } else { v6 })
     };
-    let public = local.networks.intersect(&AddressSet::public());
+    // What upstream takes where no route contains the address of the node: nobody outside is in it.
+    let outside = local.networks.subtract(&AddressSet::loopback());
+    let public = outside.intersect(&AddressSet::public());
     let judgement = if shorter(&public, OWN_V4, OWN_V6) {
         Judgement::fail(format!(
             "the local network is public: everybody in {shown} reaches the management ports"
         ))
-    } else if local.pinned.is_none()
-        && !local.connected.is_empty()
-        && !local.connected.covers(&local.networks)
-    {
+    } else if local.pinned.is_none() && !local.connected.is_empty() && !local.connected.covers(&outside) {
         Judgement::fail(format!(
             "a route makes {shown} the local network, which is wider than the networks of this node, {}",
             shown_set(&local.connected)
         ))
-    } else if shorter(&local.networks, WIDE_V4, WIDE_V6) {
+    } else if shorter(&outside, WIDE_V4, WIDE_V6) {
         let summary = format!("the local network is {shown}: all of it reaches the management ports");
         Judgement::fail(summary).severity(Severity::Medium)
     } else {

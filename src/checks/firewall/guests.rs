@@ -204,6 +204,7 @@ pub(crate) fn guest_management_port_open_to_anywhere(look: &Look<'_>) -> Judged 
     switched_on(look)?;
     look.take(look.host.node_firewall())?;
     look.take(look.host.firewall_backend())?;
+    super::heed_units(look);
     let reach = look.host.reach(look.now.as_second());
     each_guest(look, |look, seen| {
         if !seen.guest.is_local(look.host) {

@@ -64,7 +64,16 @@ fn filtered_node<'h>(look: &Look<'h>) -> Result<Filter<'h>, Stop> {
     if !node.firewall.is_enabled(look.now.as_second()) {
         return Err(Stop::not_applicable("the firewall of this node is off"));
     }
-    Ok(Filter { datacenter, node, backend: *look.take(look.host.firewall_backend())? })
+    let backend = *look.take(look.host.firewall_backend())?;
+    heed_units(look);
+    Ok(Filter { datacenter, node, backend })
+}
+
+/// Where nothing loads the rules, what they say is no reason to pass.
+fn heed_units(look: &Look<'_>) {
+    for doubt in look.host.firewall_not_started() {
+        look.doubt(doubt);
+    }
 }
 
 /// A file with rules.

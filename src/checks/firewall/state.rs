@@ -8,13 +8,8 @@ use crate::checks::{Judged, Look};
 use crate::formats::firewall::options::{LogLevel, TEMPORARY_ENABLE};
 use crate::formats::firewall::{Lost, LostKind};
 use crate::formats::shown;
-use crate::host::firewall::{Backend, File};
+use crate::host::firewall::File;
 use crate::outcome::{Evidence, Judgement, Subject, SubjectKind};
-
-/// The unit of the iptables backend; it decides which backend works, so nftables needs it too.
-const FIREWALL_UNIT: &str = "pve-firewall.service";
-/// The unit of the nftables backend.
-const NFTABLES_UNIT: &str = "proxmox-firewall.service";
 
 pub(crate) fn datacenter_firewall_off(look: &Look<'_>) -> Judged {
     let file = look.take(look.host.datacenter_firewall())?;
@@ -90,12 +85,8 @@ pub(crate) fn service_not_enabled(look: &Look<'_>) -> Judged {
     switched_on(look)?;
     look.take(look.host.node_firewall())?;
     let backend = *look.take(look.host.firewall_backend())?;
-    let units = match backend {
-        Backend::Iptables => &[FIREWALL_UNIT][..],
-        Backend::Nftables => &[FIREWALL_UNIT, NFTABLES_UNIT],
-    };
     look.each(
-        units,
+        backend.units(),
         |unit| Subject::new(SubjectKind::Service, **unit),
         |look, unit| Ok(judge_unit(&look.own(look.host.firewall_unit(unit))?, unit)),
     )

@@ -25,7 +25,7 @@ mod tests;
 
 use std::collections::BTreeMap;
 
-use self::address::{Cidr, Reference};
+use self::address::{Cidr, Family, Reference};
 use self::options::Options;
 use self::rule::{Direction, Rule};
 use crate::formats::Parsed;
@@ -150,7 +150,7 @@ pub enum MemberAddress {
 }
 
 /// A security group: rules that other rule lists call by name.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Group {
     /// Its rules, in order.
     pub rules: Vec<Rule>,
@@ -158,11 +158,36 @@ pub struct Group {
     pub comment: Option<String>,
     /// Line of the header, counted from 1.
     pub line: u32,
-    /// Line of the first `IN` rule at which upstream gives up generating the group's inbound chain: what follows
-    /// is lost too, and the first call of the group is left out.
-    pub broken_in: Option<u32>,
-    /// The same for `OUT` rules.
-    pub broken_out: Option<u32>,
+    /// The first `IN` rule at which upstream gives up generating the group: what follows is lost too, the first call
+    /// of the group is left out, and every call for packets on the way out.
+    pub broken_in: Broken,
+    /// The same for `OUT` rules, of which the chain for packets on the way in is complete: only the first call is left
+    /// out.
+    pub broken_out: Broken,
+}
+
+/// Lines of a security group at which upstream gives up: it generates each family by itself.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Broken {
+    /// While it generates the rules for IPv4.
+    pub v4: Option<u32>,
+    /// While it generates those for IPv6.
+    pub v6: Option<u32>,
+}
+
+impl Broken {
+    /// The line for this family.
+    pub fn of(self, family: Family) -> Option<u32> {
+        match family {
+            Family::V4 => self.v4,
+            Family::V6 => self.v6,
+        }
+    }
+
+    /// Whether a family is concerned.
+    pub fn is_any(self) -> bool {
+        self.v4.is_some() || self.v6.is_some()
+    }
 }
 
 /// Something that stands in the file and has no effect.

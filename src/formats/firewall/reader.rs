@@ -4,10 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::address::{self, Family, Reference};
 use super::names::Names;
-use super::rule::{self, Direction, Rule};
+use super::rule::{self, Direction, Rule, Target};
 use super::{
-    Alias, Firewall, Group, IpSet, LONGEST_GROUP, LONGEST_SET, Level, Lost, LostKind, Member, MemberAddress,
-    is_name, is_space, load, lose_blanks, options, split_comment, verify,
+    Alias, Broken, Firewall, Group, IpSet, LONGEST_GROUP, LONGEST_SET, Level, Lost, LostKind, Member,
+    MemberAddress, is_name, is_space, load, lose_blanks, options, split_comment, verify,
 };
 use crate::formats::release::Release;
 use crate::formats::{Issue, Parsed, numbered, shown};
@@ -189,7 +189,7 @@ impl Reader<'_> {
     fn begin(&mut self, line: u32, section: Section, comment: Option<String>) {
         let replaced = match &section {
             Section::Group(name) => {
-                let group = Group { rules: Vec::new(), comment, line, broken_in: None, broken_out: None };
+                let group = Group { comment, line, ..Group::default() };
                 self.out.groups.insert(name.clone(), group).map(|old| (old.line, name.clone()))
             }
             Section::Set(name) => {
@@ -351,15 +351,20 @@ impl Reader<'_> {
         let mut groups = std::mem::take(&mut self.out.groups);
         let rules = self.keep_resolved(rules, None, &groups);
         for (name, group) in &mut groups {
-            let before = self.out.lost.len();
-            let kept = self.keep_resolved(std::mem::take(&mut group.rules), Some(name), &BTreeMap::new());
-            group.rules = kept;
-            let broken = self.out.lost.get(before..).unwrap_or_default();
-            group.broken_in = first_broken(broken, Direction::In);
-            group.broken_out = first_broken(broken, Direction::Out);
+            let all = std::mem::take(&mut group.rules);
+            let broken = |rule: &&Rule| rule.enabled && self.unresolved(rule).is_some();
+            let broken: Vec<&Rule> = all.iter().filter(broken).collect();
+            group.broken_in = first_broken(&broken, Direction::In);
+            group.broken_out = first_broken(&broken, Direction::Out);
+            group.rules = self.keep_resolved(all, Some(name), &BTreeMap::new());
         }
         self.out.rules = rules;
         self.out.groups = groups;
+    }
+
+    /// Why the generator leaves a rule out although the parser takes it.
+    fn unresolved(&self, rule: &Rule) -> Option<String> {
+        rule.generator_error.clone().or_else(|| self.names().unresolved(rule))
     }
 
     fn keep_resolved(
@@ -370,10 +375,11 @@ impl Reader<'_> {
     ) -> Vec<Rule> {
         let mut kept = Vec::with_capacity(rules.len());
         for rule in rules {
-            let unresolved = rule.generator_error.clone().or_else(|| self.names().unresolved(&rule));
-            if let Some(mut why) = unresolved {
+            if let Some(mut why) = self.unresolved(&rule) {
                 if group.is_some() && rule.enabled {
-                    why.push_str(", and the rest of the security group is lost with it");
+                    why.push_str(
+                        ", and the first call of the security group and the rest of it are lost with it",
+                    );
                 }
                 let what = LostKind::Rule {
                     group: group.cloned(),
@@ -403,13 +409,16 @@ impl Reader<'_> {
     }
 }
 
-/// The first enabled rule of this direction among what a security group lost.
-fn first_broken(lost: &[Lost], broken: Direction) -> Option<u32> {
-    let of_direction = |lost: &&Lost| match lost.what {
-        LostKind::Rule { direction, .. } => direction == Some(broken) && lost.enabled,
-        _ => false,
+/// The first rule of this direction among those of a security group that the generator gives up at.
+fn first_broken(broken: &[&Rule], direction: Direction) -> Broken {
+    let first = |family: Family| {
+        let generated = |rule: &&&Rule| {
+            let rows = !matches!(&rule.target, Target::Macro(known, _) if known.rows(family).is_empty());
+            rule.direction == direction && rule.family.is_none_or(|only| only == family) && rows
+        };
+        broken.iter().filter(generated).map(|rule| rule.line).min()
     };
-    lost.iter().filter(of_direction).map(|lost| lost.line).min()
+    Broken { v4: first(Family::V4), v6: first(Family::V6) }
 }
 
 fn looks_like_header(line: &str) -> bool {

@@ -35,6 +35,12 @@ const VNET_FOLDER: &str = "/etc/pve/sdn/firewall";
 /// The nftables backend. It works if `nftables: 1` stands in host.fw and this may be executed.
 const NFTABLES_BACKEND: &str = "/usr/libexec/proxmox/proxmox-firewall";
 
+/// The unit of the iptables backend; it decides which backend works, so nftables needs it too.
+const FIREWALL_UNIT: &str = "pve-firewall.service";
+
+/// The unit of the nftables backend.
+const NFTABLES_UNIT: &str = "proxmox-firewall.service";
+
 /// Where the administrator's own units stand, and the links that start units at boot.
 const UNIT_FOLDER: &str = "/etc/systemd/system";
 
@@ -75,6 +81,16 @@ pub enum Backend {
     Iptables,
     /// proxmox-firewall.
     Nftables,
+}
+
+impl Backend {
+    /// The units that have to run.
+    pub fn units(self) -> &'static [&'static str] {
+        match self {
+            Self::Iptables => &[FIREWALL_UNIT],
+            Self::Nftables => &[FIREWALL_UNIT, NFTABLES_UNIT],
+        }
+    }
 }
 
 impl File {
@@ -224,6 +240,23 @@ impl Host {
             }
             Ok((units.starts(unit).map(str::to_owned), units.mask(unit).is_some()))
         })
+    }
+
+    /// The units of the firewall that nothing starts at boot: what the rules say is not loaded then. Those of which that
+    /// is not known are left out.
+    pub fn firewall_not_started(&self) -> Vec<Doubt> {
+        let Ok(backend) = &self.firewall_backend().value else { return Vec::new() };
+        let not_started = backend.units().iter().filter_map(|unit| {
+            let fact = self.firewall_unit(unit);
+            let (link, masked) = fact.value.as_ref().ok()?;
+            let why = match (link, masked) {
+                (_, true) => "is masked: after a boot no rule is loaded",
+                (None, false) => "is not started by any link: after a boot no rule is loaded",
+                (Some(_), false) => return None,
+            };
+            Some(Doubt::about(&format!("{UNIT_FOLDER}/{unit}"), why))
+        });
+        not_started.collect()
     }
 
     /// The addresses under which the cluster knows this node; it may have others.

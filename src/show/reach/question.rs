@@ -99,6 +99,12 @@ fn because(place: &Place<'_>) -> Option<Value> {
     Some(json!({ "path": place.path?, "line": place.line }))
 }
 
+/// Whether the question is about this guest.
+fn from_or_to(question: &Question, vmid: u32) -> bool {
+    matches!(question.from, Sender::Guest(own, _) if own == vmid)
+        || matches!(question.to, Receiver::Target(Target::Guest(own, _)) if own == vmid)
+}
+
 /// Answers one question.
 ///
 /// # Errors
@@ -112,13 +118,16 @@ pub fn answer(host: &Host, question: &Question, now: i64) -> Result<Shown, Strin
         _ => None,
     };
     let refusal = reach.load_failed();
+    let asked = |vmid| from_or_to(question, vmid);
+    let mut doubts = reach.doubts();
+    doubts.extend(reach.guests().filter(|guest| asked(guest.vmid)).flat_map(|guest| reach.doubts_of(guest)));
     let mut json = json!({
         "backend": backend(&reach),
         "filtering": filtering,
         "load_failed": refusal.is_some(),
         "verdict": part.outcome.name(),
         "rule": place(&part.place),
-        "issues": issues(&reach.doubts()),
+        "issues": issues(&doubts),
     });
     let mut text = format!("{}  {}\n", part.outcome.name(), place_text(&part.place));
     let map = json.as_object_mut();
@@ -178,5 +187,27 @@ mod tests {
         assert_eq!(shown.json["rule"], json!({ "path": "/etc/pve/firewall/100.fw", "line": 4 }));
         assert_eq!(ask("203.0.113.1", 26).unwrap().json["rule"]["implicit"], "policy");
         assert!(ask("guest/999", 25).is_err());
+    }
+
+    #[test]
+    fn the_lines_that_a_guest_lost_are_told_whether_it_sends_or_is_sent_to() {
+        let mut tree = Tree::default();
+        for (path, text) in [
+            ("/etc/pve/.members", "{\"nodename\": \"pve1\", \"version\": 0}\n"),
+            ("/etc/pve/firewall/cluster.fw", "[OPTIONS]\nenable: 1\n"),
+            ("/etc/pve/nodes/pve1/host.fw", "[OPTIONS]\n"),
+            ("/etc/pve/nodes/pve1/lxc/100.conf", "net0: name=eth0,bridge=vmbr0,firewall=1,ip=10.1.0.5/24\n"),
+            ("/etc/pve/firewall/100.fw", "[OPTIONS]\nenable: 1\n[RULES]\nIN ACEPT -p tcp -dport 25\n"),
+        ] {
+            tree.insert(path, Node::file(text));
+        }
+        let host = Host::new(Files::memory(tree), None, Some(Release::Pve9));
+        let told = |from: &str, to: &str| {
+            let (from, to) = (sender(from).unwrap(), receiver(to).unwrap());
+            let shown = answer(&host, &Question { from, to, protocol: TCP, port: 25 }, 0).unwrap();
+            shown.json["issues"].to_string().contains("100.fw")
+        };
+        assert!(told("203.0.113.1", "guest/100") && told("guest/100", "203.0.113.1"));
+        assert!(!told("203.0.113.1", "node"));
     }
 }

@@ -5,7 +5,7 @@ use crate::formats::firewall::address::{Address, Family, Reference, Scope};
 use crate::formats::firewall::names::{Found, Names};
 use crate::formats::firewall::options::LogLevel;
 use crate::formats::firewall::rule::{Direction, Parameter, Rule, Target};
-use crate::formats::firewall::{Level, Lost, LostKind, Verdict, parse};
+use crate::formats::firewall::{Broken, Level, Lost, LostKind, Verdict, parse};
 use crate::formats::release::Release;
 
 /// Why the only rule of a node is skipped.
@@ -107,7 +107,9 @@ fn a_rule_the_generator_gives_up_ends_its_security_group() {
     let text = "[ALIASES]\nab 10.0.0.1\n[group web]\nIN ACCEPT -p icmp -dport packet-too-big\n\
         OUT ACCEPT -dest guest/ab\n|OUT DROP -dest guest/ab\nIN DROP\n";
     let group = datacenter(text).value.groups.remove("web").unwrap();
-    assert_eq!((group.broken_in, group.broken_out, group.rules.len()), (Some(4), Some(5), 1));
+    assert_eq!(group.broken_in, Broken { v4: Some(4), v6: None }, "ICMP is one of IPv4");
+    assert_eq!(group.broken_out, Broken { v4: Some(5), v6: Some(5) });
+    assert_eq!(group.rules.len(), 1);
 }
 
 #[test]

@@ -4,11 +4,12 @@
 //! and `management_ips` of proxmox-ve-config. Of a tree, `/etc/network/interfaces` stands for the kernel.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr};
+use std::rc::Rc;
 
 use super::walk::{Addresses, Among};
 use crate::formats::firewall::address::{Cidr, Family};
-use crate::formats::{hosts, interfaces, proc_route, shown};
+use crate::formats::{hosts, network_command, proc_route, shown};
 use crate::host::firewall::cover::AddressSet;
 use crate::host::network::{INTERFACES, Interfaces};
 use crate::host::{Doubt, Fact, Gather, Host};
@@ -83,19 +84,25 @@ impl Local {
             let part = |name: &&str| interfaces.all.get(*name).is_none_or(|own| !own.speaks());
             self.members.extend(interface.members().filter(part).map(str::to_owned));
         }
-        self.take_routes(interfaces);
+        self.take_routes(interfaces, gather);
     }
 
-    fn take_routes(&mut self, interfaces: &Interfaces) {
+    fn take_routes(&mut self, interfaces: &Interfaces, gather: &mut Gather<'_>) {
         let connected = self.links.iter().filter(|(_, cidr)| cidr.prefix < cidr.family().bits());
         let connected = connected.map(|(name, cidr)| (*cidr, name.clone()));
-        let added = interfaces.commands().filter_map(|(interface, command)| {
-            interfaces::added_route(&command.value.value, &interface.name)
-        });
-        let mut routes: Vec<(Cidr, String)> = connected.chain(added).collect();
+        let mut routes: Vec<(Cidr, String)> = connected.collect();
+        for (interface, command) in interfaces.commands() {
+            let effects = network_command::effects(&command.value.value, &interface.name);
+            routes.extend(effects.routes);
+            if effects.unclear {
+                self.complete = false;
+                let what = "runs a command that may add an address or a route and is not followed";
+                gather.doubt(Doubt::at(&command.path, command.line, what));
+            }
+        }
         routes.extend(interfaces.all.values().flat_map(|interface| {
             let gateways = interface.every("gateway").filter_map(|one| one.value.value.parse().ok());
-            gateways.map(|gateway| (everywhere(Family::of(gateway)), interface.name.clone()))
+            gateways.map(|gateway| (network_command::whole(Family::of(gateway)), interface.name.clone()))
         }));
         // The kernel lists them by network, the wider one first.
         routes.sort_by_key(|(cidr, _)| (cidr.family(), cidr.bounds().map(|(first, _)| first), cidr.prefix));
@@ -117,24 +124,27 @@ impl Local {
 
     /// `local_network` of the iptables backend where no alias says it.
     pub(super) fn network(&self) -> Among {
-        let loopback = || AddressSet::network(LOOPBACK);
         if self.names.is_empty() {
             return Among::perhaps(AddressSet::everything(), NO_LOCAL);
         }
-        let found: Vec<AddressSet> = self
-            .names
-            .iter()
-            .map(|own| match self.first_route(*own) {
-                Some(route) => AddressSet::network(route),
-                None if self.seen && self.complete => loopback(),
-                None => widest_around(*own),
-            })
-            .collect();
-        let sure = self.seen
-            && self.names.len() == 1
-            && (self.complete || self.names.iter().all(|own| self.first_route(*own).is_some()));
-        let all = found.into_iter().fold(AddressSet::empty(), |all, one| all.union(&one));
-        if sure { Among::known(all) } else { Among::perhaps(all, NO_LOCAL) }
+        // Of a tree the files are all there is: what they do not tell may be one more route.
+        let known = self.seen && (self.complete || self.is_from_kernel());
+        let found = |own: &IpAddr| match self.first_route(*own) {
+            Some(route) => AddressSet::network(route),
+            None if known => AddressSet::network(LOOPBACK),
+            None => AddressSet::empty(),
+        };
+        let union = |all: AddressSet, one: AddressSet| all.union(&one);
+        let all = self.names.iter().map(found).fold(AddressSet::empty(), union);
+        match (known, self.names.len()) {
+            (true, 1) => Among::known(all),
+            (true, _) => Among::perhaps(all, NO_LOCAL),
+            (false, _) => {
+                let around = self.names.iter().map(|own| widest_around(*own));
+                let possible = around.fold(all.clone(), union);
+                Among::perhaps(possible, NO_LOCAL)
+            }
+        }
     }
 
     fn first_route(&self, own: IpAddr) -> Option<Cidr> {
@@ -157,14 +167,21 @@ impl Local {
         let links = self.links.iter().map(|(_, cidr)| AddressSet::network(*cidr));
         let own = links.filter(|network| self.names.iter().any(|own| network.contains(*own)));
         let all = own.fold(AddressSet::empty(), |all, one| all.union(&one));
-        if !all.is_empty() || self.complete {
-            Among::known(all)
-        } else {
-            Among::perhaps(
-                self.names.iter().fold(AddressSet::empty(), |all, own| all.union(&widest_around(*own))),
-                NO_LOCAL,
-            )
+        if self.complete {
+            return Among::known(all);
         }
+        // Whoever has an address in a network has a route to it: the running kernel tells which ones may be.
+        let possible = if self.is_from_kernel() {
+            let routed = self.routes.iter().map(|(cidr, _)| *cidr).filter(|cidr| cidr.prefix > 0);
+            let routed = routed.map(AddressSet::network);
+            let around = routed.filter(|network| self.names.iter().any(|own| network.contains(*own)));
+            around.fold(AddressSet::empty(), |all, one| all.union(&one))
+        } else {
+            self.names.iter().fold(AddressSet::empty(), |all, own| all.union(&widest_around(*own)))
+        };
+        let more = possible.subtract(&all);
+        let maybe = Among::perhaps(more, NO_LOCAL).maybe.filter(|(set, _)| !set.is_empty());
+        Among { sure: Rc::new(all), maybe }
     }
 
     /// The addresses of the node.
@@ -250,14 +267,6 @@ fn names(host: &Host, gather: &mut Gather<'_>) -> Vec<IpAddr> {
     found.sort_unstable();
     found.dedup();
     found
-}
-
-fn everywhere(family: Family) -> Cidr {
-    let address = match family {
-        Family::V4 => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
-        Family::V6 => IpAddr::V6(Ipv6Addr::UNSPECIFIED),
-    };
-    Cidr { address, prefix: 0 }
 }
 
 /// The widest network around an address that upstream takes for the local one.

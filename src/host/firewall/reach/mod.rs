@@ -128,6 +128,9 @@ impl<'h> Reach<'h> {
         all.extend(self.host.node_firewall().doubts.iter().cloned());
         all.extend(self.host.firewall_backend().doubts.iter().cloned());
         all.extend(self.local().doubts.iter().cloned());
+        if self.datacenter().is_ok_and(|datacenter| datacenter.firewall.is_enabled(self.now)) {
+            all.extend(self.host.firewall_not_started());
+        }
         // What the nftables backend does not understand of it keeps everything from being loaded.
         if self.backend() == Ok(Backend::Nftables) {
             all.extend(self.host.virtual_network().unknown().cloned());
@@ -135,6 +138,13 @@ impl<'h> Reach<'h> {
         all.sort();
         all.dedup();
         all
+    }
+
+    /// The same of the files of a guest.
+    pub fn doubts_of(&self, guest: &Guest) -> Vec<Doubt> {
+        let files = self.host.guest_firewalls().value.as_ref().ok();
+        let file = files.and_then(|files| files.get(&guest.vmid)).map(|fact| &fact.doubts);
+        guest.config.doubts.iter().chain(file.into_iter().flatten()).cloned().collect()
     }
 
     /// What keeps the whole ruleset from being loaded: nothing is filtered after boot.

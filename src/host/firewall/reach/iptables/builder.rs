@@ -1,7 +1,8 @@
 //! A chain of pve-firewall that is being put together.
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 use std::rc::Rc;
 
 use super::Marked;
@@ -47,6 +48,8 @@ pub(super) struct Builder<'r, 'h> {
     direction: Direction,
     /// The filtered guests whose packets still carry the mark that their own chain has put on them.
     pub(super) marked: Vec<Marked>,
+    /// The security groups that were called and cannot be generated whole, with the family.
+    called: BTreeSet<(&'h str, Family)>,
     /// There were more steps than are followed; what is behind them is not added.
     cut: bool,
 }
@@ -62,6 +65,7 @@ impl<'r, 'h> Builder<'r, 'h> {
             chain: Chain::default(),
             direction,
             marked: Vec::new(),
+            called: BTreeSet::new(),
             cut: false,
         }
     }
@@ -118,12 +122,20 @@ impl<'r, 'h> Builder<'r, 'h> {
     }
 
     /// The steps of one rule: one for each line of its macro.
-    fn rule(&mut self, rule: &'h Rule, names: &Names<'h>, place: Place<'h>, within: Option<&Among>) {
+    fn rule(
+        &mut self,
+        rule: &'h Rule,
+        names: &Names<'h>,
+        place: Place<'h>,
+        within: Option<&Among>,
+        families: &[Family],
+    ) {
         let Some(verdict) = rule.target.verdict() else { return };
-        let families: Vec<Family> = Family::BOTH
-            .into_iter()
-            .filter(|family| rule.family.is_none_or(|only| only == *family))
-            .collect();
+        let own = |family: &&Family| rule.family.is_none_or(|only| only == **family);
+        let families: Vec<Family> = families.iter().filter(own).copied().collect();
+        if families.is_empty() {
+            return;
+        }
         let reach = self.reach;
         let whole = |families: &[Family]| reach.memo.whole(families);
         let Target::Macro(known, _) = &rule.target else {
@@ -210,21 +222,20 @@ impl<'r, 'h> Builder<'r, 'h> {
             let place = Place { interface: rule.interface.as_deref(), ..Place::rule(&file.path, rule.line) };
             match rule.target.group() {
                 Some(name) => {
+                    let families = self.generated_calls(name);
                     // A group that does not exist is an empty one.
                     if let Some(group) = self.datacenter.groups.get(name) {
                         let call = Some((file.path.as_str(), rule.line));
-                        self.group(
-                            group,
-                            &names,
-                            Place { path: Some(groups_at), call, ..place },
-                            within.as_ref(),
-                        );
+                        let place = Place { path: Some(groups_at), call, ..place };
+                        self.group(group, &names, place, within.as_ref(), &families);
                     }
-                    if self.direction == Direction::In {
-                        self.mark_test(rule.interface.as_deref(), place);
+                    if self.direction == Direction::In && !families.is_empty() {
+                        self.mark_test(rule.interface.as_deref(), place, &families);
                     }
                 }
-                None if rule.direction == self.direction => self.rule(rule, &names, place, within.as_ref()),
+                None if rule.direction == self.direction => {
+                    self.rule(rule, &names, place, within.as_ref(), &Family::BOTH);
+                }
                 None => {}
             }
             if self.cut {
@@ -233,13 +244,37 @@ impl<'r, 'h> Builder<'r, 'h> {
         }
     }
 
-    fn group(&mut self, group: &'h Group, names: &Names<'h>, place: Place<'h>, within: Option<&Among>) {
-        let names = names.of_groups();
-        let broken = if self.direction == Direction::Out { group.broken_out } else { group.broken_in };
-        let loaded = group.rules.iter().filter(|rule| broken.is_none_or(|end| rule.line < end));
+    /// The families for which a call of this group becomes part of the chain (`ruleset_add_group_rule`): the call at
+    /// which the group is to be generated, the first one on the way in, is lost if it cannot be. What was generated up
+    /// to there is there for the next call, but the chain for the way out is never begun if the other one is not whole.
+    fn generated_calls(&mut self, name: &'h str) -> Vec<Family> {
+        let group = self.datacenter.groups.get(name);
+        let (into, out) = group.map(|group| (group.broken_in, group.broken_out)).unwrap_or_default();
         let direction = self.direction;
-        for rule in loaded.filter(|rule| rule.enabled && rule.direction == direction) {
-            self.rule(rule, &names, Place { line: Some(rule.line), ..place }, within);
+        let called = &mut self.called;
+        let made = |family: &Family| match direction {
+            Direction::Out => into.of(*family).is_none(),
+            _ if into.of(*family).or(out.of(*family)).is_some() => !called.insert((name, *family)),
+            _ => true,
+        };
+        Family::BOTH.into_iter().filter(made).collect()
+    }
+
+    fn group(
+        &mut self,
+        group: &'h Group,
+        names: &Names<'h>,
+        place: Place<'h>,
+        within: Option<&Among>,
+        called: &[Family],
+    ) {
+        let names = names.of_groups();
+        let direction = self.direction;
+        let broken = if direction == Direction::Out { group.broken_out } else { group.broken_in };
+        for rule in group.rules.iter().filter(|rule| rule.enabled && rule.direction == direction) {
+            let loaded = |family: &&Family| broken.of(**family).is_none_or(|end| rule.line < end);
+            let families: Vec<Family> = called.iter().filter(loaded).copied().collect();
+            self.rule(rule, &names, Place { line: Some(rule.line), ..place }, within, &families);
             if self.cut {
                 return;
             }
@@ -249,25 +284,33 @@ impl<'r, 'h> Builder<'r, 'h> {
     /// Behind the call of a group everything is accepted that carries the mark, which the group clears at its start.
     /// A call for an interface is passed by packets that come in elsewhere: those of filtered guests, whose own chain
     /// has marked them, are let in.
-    fn mark_test(&mut self, interface: Option<&str>, place: Place<'h>) {
-        let Some(interface) = interface else { return self.marked.clear() };
-        let (cleared, leaking): (Vec<Marked>, Vec<Marked>) = std::mem::take(&mut self.marked)
-            .into_iter()
-            .partition(|guest| guest.bridge.as_deref() == Some(interface));
-        drop(cleared);
+    fn mark_test(&mut self, interface: Option<&str>, place: Place<'h>, families: &[Family]) {
+        for guest in &mut self.marked {
+            if interface.is_none() || guest.bridge.as_deref() == interface {
+                guest.families.retain(|family| !families.contains(family));
+            }
+        }
+        self.marked.retain(|guest| !guest.families.is_empty());
+        let passed = |guest: &&Marked| guest.families.iter().any(|family| families.contains(family));
+        let leaking: Vec<&Marked> = self.marked.iter().filter(passed).collect();
         if leaking.is_empty() {
             return;
         }
         let leak = Place { implicit: Some("group-mark"), ..place };
         self.chain.leak.get_or_insert(leak);
         let of = |free: bool| {
-            let known = leaking.iter().filter(|guest| guest.free == free).flat_map(|guest| &guest.addresses);
+            let known = leaking.iter().filter(|guest| guest.free == free).flat_map(|guest| {
+                let own = |address: &&IpAddr| {
+                    let family = Family::of(**address);
+                    guest.families.contains(&family) && families.contains(&family)
+                };
+                guest.addresses.iter().filter(own)
+            });
             AddressSet::of_networks(&known.copied().map(Cidr::host).collect::<Vec<_>>())
         };
         let why = "it hangs on whether the rules of the guest let its packet out";
         let source = Among { sure: Rc::new(of(true)), maybe: Among::perhaps(of(false), why).maybe };
         self.add(Step::all(Verdict::Accept, leak, source));
-        self.marked = leaking;
     }
 
     pub(super) fn blacklist(&mut self, datacenter: &'h File) {

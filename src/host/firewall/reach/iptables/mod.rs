@@ -40,6 +40,8 @@ const MULTICAST: [(IpAddr, u32); 2] = [
 struct Marked {
     bridge: Option<String>,
     addresses: Vec<IpAddr>,
+    /// The families whose packets still carry the mark.
+    families: Vec<Family>,
     /// Whether the guest may send what it wants.
     free: bool,
 }
@@ -57,7 +59,8 @@ fn marked(reach: &Reach<'_>) -> Vec<Marked> {
             |rule: &Rule| rule.enabled && matches!(rule.direction, Direction::Out | Direction::Group);
         let free = firewall.policy_out() == Verdict::Accept && !firewall.rules.iter().any(outward);
         for card in cards(guest).unwrap_or_default().into_iter().filter(|card| card.filtered) {
-            found.push(Marked { bridge: card.bridge, addresses: card.addresses, free });
+            let families = Family::BOTH.to_vec();
+            found.push(Marked { bridge: card.bridge, addresses: card.addresses, families, free });
         }
     }
     found
@@ -239,7 +242,7 @@ pub(super) fn guest<'h>(
 fn broken_group(datacenter: &File, file: &File) -> Option<String> {
     let broken = |rule: &&Rule| {
         let group = rule.target.group().and_then(|name| datacenter.firewall.groups.get(name));
-        group.is_some_and(|group| group.broken_in.is_some() || group.broken_out.is_some())
+        group.is_some_and(|group| group.broken_in.is_any() || group.broken_out.is_any())
     };
     let rule = file.firewall.rules.iter().filter(|rule| rule.enabled).find(broken)?;
     Some(format!(

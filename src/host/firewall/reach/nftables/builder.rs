@@ -135,32 +135,59 @@ impl<'h> Builder<'_, 'h> {
         if protocol.is_some_and(|number| !with_ports(number)) {
             return;
         }
-        let Some((mut source, mut dest)) = self.ends(rule) else { return };
-        match within {
-            // On the way out the interface tells where to.
-            Some(within) if self.direction == Direction::Out => {
-                dest = Some(dest.map_or_else(|| within.clone(), |dest| both(&dest, within)));
-            }
-            Some(within) => source = both(&source, within),
-            None => {}
-        }
         let unknown = rule.dport.iter().chain(&rule.sport).find_map(|ports| ports.unknown.as_ref());
         let (mut dport, mut sport) = (own_ports(rule.dport.as_ref()), own_ports(rule.sport.as_ref()));
-        if let Some(name) = unknown {
-            let why = format!("the service {} has to be looked up in /etc/services of the node", shown(name));
-            source = source.doubted(&Rc::from(why));
+        let doubt = unknown.map(|name| {
+            Rc::from(format!("the service {} has to be looked up in /etc/services of the node", shown(name)))
+        });
+        if doubt.is_some() {
             (dport, sport) = (None, None);
         }
         if let Some(row) = row {
             dport = narrowed(dport, row.dports().map(|ports| ports.ranges));
             sport = narrowed(sport, row.sports().map(|ports| ports.ranges));
         }
-        self.add(Step { verdict, place, protocol, dport, sport, source, dest });
+        for (mut source, mut dest) in self.ends(rule) {
+            match within {
+                // On the way out the interface tells where to.
+                Some(within) if self.direction == Direction::Out => {
+                    dest = Some(dest.map_or_else(|| within.clone(), |dest| both(&dest, within)));
+                }
+                Some(within) => source = both(&source, within),
+                None => {}
+            }
+            if let Some(why) = &doubt {
+                source = source.doubted(why);
+            }
+            let (dport, sport) = (dport.clone(), sport.clone());
+            self.add(Step { verdict, place, protocol, dport, sport, source, dest });
+        }
     }
 
-    /// Sources and destinations of a rule; none if it is left out. The first of them that is of one family makes the
-    /// rule one of that family, and one of the other family behind it is passed over.
-    fn ends(&self, rule: &Rule) -> Option<(Among, Option<Among>)> {
+    /// Sources and destinations of what becomes of a rule; nothing if it is left out.
+    fn ends(&self, rule: &Rule) -> Vec<(Among, Option<Among>)> {
+        let split = matches!(&rule.source, Some(Address::Set(_)))
+            && matches!(&rule.dest, Some(Address::List(..) | Address::Alias(_)));
+        let found = if split { self.split_ends(rule) } else { self.common_ends(rule).map(|ends| vec![ends]) };
+        found.unwrap_or_default()
+    }
+
+    /// Those of a rule with a set as source and addresses of one family as destination: the set makes one rule of each
+    /// family, of which the destination is added to that of its own only. The other one is for every destination.
+    fn split_ends(&self, rule: &Rule) -> Option<Vec<(Among, Option<Among>)>> {
+        let mut family = None;
+        let source = self.end(rule.source.as_ref(), &mut None)??;
+        let dest = self.end(rule.dest.as_ref(), &mut family)?;
+        let of = |wanted: Family| {
+            let own = source.within(self.reach.memo.whole(&[wanted]));
+            (own, dest.clone().filter(|_| family == Some(wanted)))
+        };
+        Some(Family::BOTH.into_iter().map(of).collect())
+    }
+
+    /// Those of any other rule. The first end that is of one family makes the rule one of that family, and one of the
+    /// other family behind it is passed over.
+    fn common_ends(&self, rule: &Rule) -> Option<(Among, Option<Among>)> {
         let mut family = None;
         let source = self.end(rule.source.as_ref(), &mut family)?;
         let dest = self.end(rule.dest.as_ref(), &mut family)?;

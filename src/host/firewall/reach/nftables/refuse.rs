@@ -55,6 +55,9 @@ pub(in super::super) fn refusals<'h>(reach: &Reach<'h>) -> Vec<Refusal<'h>> {
         let broken = rules.filter_map(|rule| broken_rule(rule, &names, strict, reach));
         found.extend(broken.map(|broken| refused(file, broken)));
     }
+    if used {
+        found.extend(call_of_later_group(names_of_all).map(|broken| refused(datacenter, broken)));
+    }
     let names = Names { datacenter: names_of_all, own: None };
     for (file, own) in vnets_on() {
         let rules = own.rules.iter().filter(|rule| rule.enabled);
@@ -63,6 +66,24 @@ pub(in super::super) fn refusals<'h>(reach: &Reach<'h>) -> Vec<Refusal<'h>> {
         found.extend(rejected(own, names_of_all).map(|broken| refused(file, broken)));
     }
     found
+}
+
+/// The chains of the groups are made in the order of their names, each with its rules: the kernel knows no chain of a
+/// later one yet, and no chain may jump to itself.
+fn call_of_later_group(datacenter: &nft::File) -> Option<(u32, String)> {
+    datacenter.groups.iter().find_map(|(caller, rules)| {
+        rules.iter().filter(|rule| rule.enabled).find_map(|rule| match &rule.target {
+            Target::Group(name) if name >= caller && datacenter.groups.contains_key(name) => {
+                let what = if name == caller {
+                    format!("the security group {} calls itself", shown(name))
+                } else {
+                    format!("the security group {} is made after this one, which calls it", shown(name))
+                };
+                Some((rule.line, what))
+            }
+            _ => None,
+        })
+    })
 }
 
 /// The kernel takes `reject` in a bridge only for packets that come in (`nft_reject_bridge_validate`), not for those

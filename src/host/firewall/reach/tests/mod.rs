@@ -1,3 +1,5 @@
+mod broken;
+mod local_network;
 mod outward;
 mod properties;
 mod services;
