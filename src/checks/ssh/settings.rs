@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::evidence;
 use super::keys::open_to_others;
 use super::login::{LISTS, bound_to_hosts, is_let_in, of_connections, root_groups, seen, situations};
+use crate::catalogue::Severity;
 use crate::checks::{Judged, Look};
 use crate::formats::sshd::{Attribute, Connection, Effective, MAIN_FILE, Situation, Source, is_everywhere};
 use crate::host::Stop;
@@ -47,12 +48,17 @@ pub(crate) fn root_login_from_everywhere(look: &Look<'_>) -> Judged {
             && situation.value("permitrootlogin") != "no"
             && is_let_in(situation, &connection, config)
     };
-    let judgement = if let Some(situation) = situations.each().find(open) {
+    let takes_passwords = |situation: &Situation<'_>| situation.value("permitrootlogin") == "yes";
+    let found = situations.each().find(|one| open(one) && takes_passwords(one));
+    let judgement = if let Some(situation) = found.or_else(|| situations.each().find(open)) {
+        // With a key it takes the key as well.
+        let severity = if takes_passwords(&situation) { Severity::Medium } else { Severity::Low };
         Judgement::fail(format!(
             "root may log in from everywhere (PermitRootLogin is {}){}",
             situation.value("permitrootlogin"),
             of_connections(&situation)
         ))
+        .severity(severity)
         .with_all(seen(sshd, &situation, &["permitrootlogin"]))
     } else {
         let base = situations.each().next();

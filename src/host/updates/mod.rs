@@ -19,6 +19,7 @@ use super::identity::DPKG_STATUS;
 use super::{Doubt, Fact, Gather, Host, Stop};
 use crate::formats::apt_conf::Setting;
 use crate::formats::apt_match;
+use crate::formats::debian_version::older;
 use crate::formats::dpkg_status::{Package, State as PackageState, Status, Want};
 use crate::formats::package_list::Stanza;
 
@@ -295,7 +296,9 @@ impl Updates {
         };
         // Versions are in order: what stands before the installed one is newer.
         let newer = versions.get(..current).unwrap_or_default();
-        let fixes = newer.iter().enumerate().filter(|(_, version)| is_security(version));
+        // Another build of the same version brings no fix.
+        let brings = |version: &Version| older(&here.version, &version.text) && is_security(version);
+        let fixes = newer.iter().enumerate().filter(|(_, version)| brings(version));
         let fixes: Vec<usize> = fixes.map(|(number, _)| number).collect();
         let line = here.package.line;
         let newest_fix = fixes.first().copied();
