@@ -110,6 +110,16 @@ pub fn release(data: &str, archive: &Archive) -> Option<bool> {
     Some(asked || archive.is_status_file)
 }
 
+/// Whether the data of a `release` pin names no field that apt knows: to apt 2.2 it matches nothing at all.
+pub fn names_no_field(data: &str) -> bool {
+    let is_known = |part: &str| {
+        let part = apt_text::trim(part);
+        let field = part.chars().next().map(|field| field.to_ascii_lowercase());
+        field.is_some_and(|field| FIELDS.contains(field)) && part.get(1..2) == Some("=") && part.len() > 2
+    };
+    data.contains('=') && !data.split(',').any(is_known)
+}
+
 /// Whether the data of an `origin` pin (a host, in quotes if need be) matches.
 pub fn origin(data: &str, archive: &Archive) -> Option<bool> {
     if archive.is_status_file {
@@ -225,6 +235,15 @@ mod tests {
     /// Whether it matches the main and the security archive.
     fn both(data: &str) -> [Option<bool>; 2] {
         [release(data, &main()), release(data, &security())]
+    }
+
+    #[test]
+    fn a_pin_may_name_no_field_apt_knows() {
+        for (data, is) in [("suite=stable", true), ("s=stable", true), ("s=x, L=Debian", false), ("a=", true)]
+        {
+            assert_eq!(names_no_field(data), is, "{data}");
+        }
+        assert!(!names_no_field("stable"));
     }
 
     #[test]

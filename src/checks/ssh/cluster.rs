@@ -14,7 +14,7 @@ use crate::formats::ssh_keys::{Kind, PublicKey};
 use crate::formats::sshd::{
     Connection, Effective, Met, Situations, group_listed, may_hold_secret, user_listed,
 };
-use crate::host::{Fact, Stop};
+use crate::host::{Doubt, Fact, Stop};
 use crate::outcome::{Judgement, Subject, SubjectKind};
 
 /// The ciphers in root's client configuration, which pve-cluster writes (`PVE::Cluster::Setup`).
@@ -80,6 +80,8 @@ struct RsaBits {
     host: Option<u32>,
     /// The smallest of those by which root logs in.
     root: Option<u32>,
+    /// Whether the keys of all nodes were read.
+    is_complete: bool,
 }
 
 const fn rule(keyword: &'static str, breaks: &'static str, broken: fn(&[&str], &Peer<'_>) -> Met) -> Rule {
@@ -152,15 +154,17 @@ fn not_listed(values: &[&str], listed: Met) -> Met {
 /// Whether sshd drops a key nodes need. For the host key only what is set for all connections counts.
 fn rsa_key_too_small(values: &[&str], peer: &Peer<'_>) -> Met {
     let number = |text: &str| text.parse::<u32>().unwrap_or(LEAST_BITS);
-    let too_small = |least: u32, bits: Option<u32>| match bits {
-        Some(bits) => Met::from(bits < least),
+    let too_small = |least: u32, bits: Option<u32>, all: bool| match bits {
+        Some(bits) if bits < least => Met::Yes,
+        Some(_) if all || least <= LEAST_BITS => Met::No,
+        Some(_) => Met::Open,
         None if least > ROOT_KEY_BITS => Met::Yes,
         None if least > LEAST_BITS => Met::Open,
         None => Met::No,
     };
     let of_connection = values.first().map_or(LEAST_BITS, |text| number(text));
     let of_all = peer.config.value_of("requiredrsasize").map_or(LEAST_BITS, |value| number(&value.text));
-    too_small(of_connection, peer.rsa.root).max(too_small(of_all, peer.rsa.host))
+    too_small(of_connection, peer.rsa.root, peer.rsa.is_complete).max(too_small(of_all, peer.rsa.host, true))
 }
 
 /// Whether the node comes by the family sshd does not listen on.
@@ -191,7 +195,12 @@ fn out_of_reach(values: &[&str], peer: &Peer<'_>) -> Met {
             Err(_) => Met::Open,
         }
     };
-    values.iter().map(reach).min().unwrap_or(Met::No)
+    let reached = values.iter().map(reach).min().unwrap_or(Met::No);
+    // From where nodes come is not known: addresses of one family may be of the wrong one.
+    let is_v6 = |value: &&str| value.starts_with('[');
+    let one_family = values.iter().all(is_v6) || !values.iter().any(is_v6);
+    let is_open = both && peer.connection.address.is_none() && !values.is_empty() && one_family;
+    if is_open { reached.max(Met::Open) } else { reached }
 }
 
 /// Root's keys are in a file below /etc/pve that one in his home links to; what is in others, or what a command tells,
@@ -300,7 +309,11 @@ fn rsa_bits(look: &Look<'_>) -> RsaBits {
         }
     }
     let own = known(look.host.own_root_keys()).into_iter().flatten().filter_map(rsa);
-    RsaBits { host, root: nodes.into_values().chain(own).min() }
+    let complete = |doubts: &[Doubt]| doubts.is_empty();
+    let is_complete = complete(&look.host.root_keys().doubts)
+        && complete(&look.host.nodes_in_cluster().doubts)
+        && members.is_some_and(|members| members.iter().all(|node| nodes.contains_key(short_name(node))));
+    RsaBits { host, root: nodes.into_values().chain(own).min(), is_complete }
 }
 
 /// The addresses of the other nodes; one that is not known where none is told.

@@ -11,7 +11,8 @@ use std::collections::BTreeSet;
 use super::{Doubt, Fact, Gather, Host, Stop};
 use crate::files::{Kind, Meta};
 use crate::formats::apt_auth::{self, Machine};
-use crate::formats::apt_preferences::{self, Record};
+use crate::formats::apt_match::names_no_field;
+use crate::formats::apt_preferences::{self, Pin, Record};
 use crate::formats::apt_sources::{AptVersion, Entry, Key, SignedBy};
 use crate::formats::release_file::{self, ReleaseFile};
 
@@ -150,7 +151,12 @@ impl Host {
                     let file = gather.parsed(&path, apt_preferences::parse(&text, version));
                     let error = file.error.map(|issue| Doubt::at(&path, issue.line, issue.what));
                     all.error = all.error.or(error);
-                    all.records.extend(file.records.into_iter().map(|record| (path.clone(), record)));
+                    let is_void = |record: &Record| match &record.pin {
+                        Pin::Release(data) => version == AptVersion::V2_2 && names_no_field(data),
+                        _ => false,
+                    };
+                    let records = file.records.into_iter().filter(|record| !is_void(record));
+                    all.records.extend(records.map(|record| (path.clone(), record)));
                 }
                 Ok(all)
             })
