@@ -281,7 +281,13 @@ impl Reader {
             self.level = level.filter(|level| *level <= 5).unwrap_or(self.level);
             return;
         }
-        let words: Vec<&str> = words.split('+').collect();
+        let mut words: Vec<&str> = words.split('+').collect();
+        // The first word for a strength overwrites what was said about the default before it (`ssl_cipher_process_rulestr`).
+        if let Some(place) = words.iter().position(|word| *word == "HIGH") {
+            let behind = words.split_off(place);
+            words.retain(|word| *word != "COMPLEMENTOFDEFAULT");
+            words.extend(behind);
+        }
         self.uncertain |= words.iter().any(|word| NOT_FOLLOWED.contains(word));
         let fits = |suite: &&&str| words.iter().all(|word| is_in(word, suite) == Some(true));
         let members: Vec<&'static str> = SUITES.iter().filter(fits).copied().collect();
@@ -302,6 +308,13 @@ impl Reader {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    #[test]
+    fn a_strength_overwrites_what_was_said_about_the_default_before_it() {
+        let count = |list: &str| read(&format!("{list}:@SECLEVEL=0")).suites.len();
+        assert_eq!(count("COMPLEMENTOFDEFAULT+HIGH"), count("HIGH"));
+        assert_eq!(count("HIGH+COMPLEMENTOFDEFAULT"), count("COMPLEMENTOFDEFAULT"));
+    }
 
     #[test]
     fn a_suite_that_was_banned_never_comes_back_and_a_removed_one_may() {
